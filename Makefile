@@ -1,0 +1,65 @@
+# Everything runs in .venv, which the targets that need it create by themselves.
+PYTHON ?= $(shell command -v python3.11 || echo python3)
+PROFILE ?= small
+TF_CPP_MIN_LOG_LEVEL ?= 2
+export TF_CPP_MIN_LOG_LEVEL
+
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+NOTEBOOKS := $(wildcard notebooks/*.ipynb)
+
+# Expanded before a recipe's first command, so a wrong Python leaves nothing behind.
+version = $(shell "$(PYTHON)" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
+require_python = $(if $(filter 3.11,$(version)),,$(error cemfp needs Python 3.11. Received: \
+	PYTHON=$(PYTHON), which $(if $(version),says $(version),does not run). Install Python 3.11 \
+	or name it: make PYTHON=/path/to/python3.11))
+
+.DEFAULT_GOAL := help
+.PHONY: install demo test lint type bench cifar10-all figures notebooks clean help
+
+install: $(INSTALLED)  ## Create .venv with the pinned versions (other targets do it when needed)
+	@$(require_python):
+
+$(INSTALLED): setup.cfg constraints.txt pyproject.toml
+	$(require_python)"$(PYTHON)" -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[all]'
+	$(BIN)/python -m pip check
+	@touch $@
+
+demo: $(INSTALLED)  ## Catch stolen models of handwritten digits, in minutes and offline
+	$(BIN)/cemfp demo --out demo-output
+
+test: $(INSTALLED)  ## Run the tests, except those marked slow
+	$(BIN)/python -m pytest -q
+
+lint: $(INSTALLED)  ## Check style and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+type: $(INSTALLED)  ## Check types
+	$(BIN)/mypy cemfp experiments
+
+bench: $(INSTALLED)  ## Measure speed and memory against named baselines
+	$(BIN)/python -m benchmarks
+
+cifar10-all: $(INSTALLED)  ## Run the CIFAR-10 experiments (PROFILE=small, about two hours; resumable)
+	@echo "profile: $(PROFILE)"
+	$(BIN)/python -m experiments run --profile $(PROFILE)
+
+figures: $(INSTALLED)  ## Draw the figures of PROFILE from its committed rows
+	$(BIN)/python -m experiments figures --profile $(PROFILE)
+
+notebooks: $(INSTALLED)  ## Execute the notebooks
+ifeq ($(NOTEBOOKS),)
+	@echo "There are no notebooks yet."
+else
+	$(BIN)/jupyter nbconvert --to notebook --execute --inplace $(NOTEBOOKS)
+endif
+
+clean:  ## Remove .venv, caches, builds and the demo's output; results stay
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache demo-output
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+help:  ## Show this list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
