@@ -1,0 +1,1 @@
+"""Making fingerprints, choosing their inputs, and the file that holds them."""
