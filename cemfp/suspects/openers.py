@@ -1,0 +1,56 @@
+"""One function per kind of suspect: from what the user typed to something that answers.
+
+TensorFlow is imported only when a suspect needs it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import zipfile
+from pathlib import Path
+
+from cemfp.suspects.base import Suspect, SuspectError
+
+
+def open_classifier(target: str, scale: float | None) -> Suspect:
+    """A classifier directory, as `Classifier.save` writes it; scaling is inside."""
+    from cemfp.classifier import Classifier
+
+    if scale is not None:
+        raise SuspectError(
+            "a classifier directory scales its inputs itself: leave the scale option out."
+        )
+    return Classifier.load(Path(target))
+
+
+def open_keras(target: str, scale: float | None) -> Suspect:
+    """A `.keras` file of the user's own: loading one may run code that it contains."""
+    from cemfp.classifier import Classifier
+
+    # Keras falls back to its HDF5 reader, which runs hidden code, whatever the file is called.
+    if not zipfile.is_zipfile(target):
+        raise SuspectError("not in the .keras format, which is a ZIP: renamed or damaged?")
+    options = {} if scale is None else {"scale": scale}
+    return Classifier.from_keras(Path(target), **options)
+
+
+def open_python(target: str, scale: float | None) -> Suspect:
+    """`module:function` from the current directory or the Python path."""
+    module_name, _, function_name = target.partition(":")
+    if not module_name or not function_name.isidentifier():
+        raise SuspectError(f"expected python:module:function. Received: python:{target}.")
+    # A console script, unlike `python -m`, does not look into the current directory.
+    here = os.getcwd()
+    sys.path.insert(0, here)
+    try:
+        module = importlib.import_module(module_name)
+    finally:
+        sys.path.remove(here)
+    function = getattr(module, function_name, None)
+    if not callable(function):
+        raise SuspectError(f"expected a function {function_name} in {module_name}. Received: none.")
+    if scale is None:
+        return function
+    return lambda images: function(images * images.dtype.type(scale))
