@@ -90,6 +90,10 @@ def test_bootstrap_against_its_exact_distribution():
     assert metrics.roc_auc_interval(*arguments, 0.6, seed=1) == (0.0, 1.0)
 
 
+def test_bootstrap_counts_ties_half():
+    assert metrics.roc_auc_interval([0.5], [0.5, 0.5], seed=0) == (0.5, 0.5)
+
+
 def test_bootstrap_resamples_both_groups_and_repeats_with_its_seed():
     surrogates, references = [0.9, 0.6, 0.5], [0.55, 0.2, 0.7]
     first = metrics.roc_auc_interval(surrogates, references, seed=3)

@@ -271,6 +271,23 @@ def test_forged_manifests_are_refused(change, message):
     assert "\n" not in str(caught.value)
 
 
+def test_a_manifest_edited_by_hand_is_noticed():
+    _, members = manifest_and_members(fingerprint().to_bytes())
+    edited = members["manifest.json"].replace(b'"threshold": 0.5', b'"threshold": 0.9')
+    assert edited != members["manifest.json"]
+    with pytest.raises(FingerprintError, match="manifest does not match its hash"):
+        Fingerprint.from_bytes(zipped({**members, "manifest.json": edited}))
+
+
+def test_claimed_sizes_are_compared_with_the_file():
+    content = bytearray(fingerprint().to_bytes())
+    entry = content.index(b"PK\x01\x02")
+    # Compressed and full size of the first entry in the ZIP's directory.
+    content[entry + 20 : entry + 28] = (2**31).to_bytes(4, "little") * 2
+    with pytest.raises(FingerprintError, match="claim more bytes"):
+        Fingerprint.from_bytes(bytes(content))
+
+
 def huge_header():
     # A valid header that claims 8 TB, followed by the data of three numbers.
     content = npy(np.zeros(3, np.int64))
