@@ -1,1 +1,4 @@
-"""Making fingerprints, choosing their inputs, and the file that holds them."""
+"""Fingerprint methods, the file they end in, and the selection of its inputs.
+
+Import the parts from their modules: reading a fingerprint file does not need TensorFlow.
+"""

@@ -1,0 +1,27 @@
+"""Data sets as plain arrays with their provenance; `DATASETS` is the list of them."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+
+from cemfp.data.cifar10 import load_cifar10
+from cemfp.data.dataset import DataError, Dataset, Provenance, Split, make_dataset
+from cemfp.data.digits import load_digits
+
+DATASETS: dict[str, Callable[[], Dataset]] = {"digits": load_digits, "cifar10": load_cifar10}
+
+
+@functools.lru_cache(maxsize=2)
+def load(name: str) -> Dataset:
+    """Return the data set `name`; a process reads each set once.
+
+    Raises:
+        DataError: No such set, or its files are missing and cannot be downloaded.
+    """
+    if name not in DATASETS:
+        raise DataError(f"expected a data set among {', '.join(DATASETS)}. Received: {name!r}")
+    return DATASETS[name]()
+
+
+__all__ = ["DATASETS", "DataError", "Dataset", "Provenance", "Split", "load", "make_dataset"]

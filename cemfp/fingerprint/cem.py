@@ -1,0 +1,217 @@
+"""Conferrable ensemble method: inputs whose label surrogates inherit [Lukas21, Sec. 4].
+
+Everything is computed from logits in log space: with saturated softmax outputs, the literal
+products and quotients of probabilities have neither value nor gradient in float32.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import ClassVar, Literal
+
+import numpy as np
+import tensorflow as tf
+
+from cemfp import ops
+from cemfp.ensemble import Ensemble
+from cemfp.fingerprint.models import Models, Progress
+
+Masks = tuple[tf.Tensor, tf.Tensor]
+
+
+def ensemble_probabilities(logits: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+    """Mean of the models' outputs after dropout [Lukas21, Eq. 3 and 4], as a logarithm.
+
+    Args:
+        logits: Scores of K models (K, n, C).
+        mask: Factors of the outputs, broadcast to (K, n, C): 0 drops one.
+
+    Returns:
+        log(mean_K(mask * softmax(logits))) (n, C).
+    """
+    count = tf.cast(tf.shape(logits)[0], logits.dtype)
+    # The floor keeps a class that every model dropped at a finite loss.
+    log_mask = tf.math.log(tf.maximum(mask, 1e-7))
+    log_sum = tf.reduce_logsumexp(tf.nn.log_softmax(logits) + log_mask, axis=0)
+    return log_sum - tf.math.log(count)
+
+
+def conferrability_logits(log_surr: tf.Tensor, log_ref: tf.Tensor) -> tf.Tensor:
+    """What the softmax of M_E is taken of: Surr * (1 - Ref) [Lukas21, Eq. 5]; (n, C) each."""
+    return tf.exp(log_surr) * (1.0 - tf.exp(log_ref))
+
+
+def cem_loss(
+    source: tf.Tensor,
+    clean: tf.Tensor,
+    log_surr: tf.Tensor,
+    log_ref: tf.Tensor,
+    *,
+    alpha: float,
+    beta: float,
+    gamma: float,
+    exclude_clean: bool,
+) -> tf.Tensor:
+    """Per-image objective [Lukas21, Eq. 6], to be minimised.
+
+    Args:
+        source: Logits of M on x' (n, C).
+        clean: Probabilities of M on x0 (n, C).
+        log_surr, log_ref: Logarithms of Surr(x') and Ref(x') (n, C).
+        alpha: Weight of H(1, max_t M_E(x')_t), which makes some label conferrable.
+        beta: Weight of H(M(x0), M(x')), which is maximised: leave the clean label.
+        gamma: Weight of H(M(x'), Surr(x')): surrogates follow the source.
+        exclude_clean: Take the maximum over t other than argmax M(x0); the paper takes all.
+
+    Returns:
+        Losses (n,), in nats.
+    """
+    log_ensemble = tf.nn.log_softmax(conferrability_logits(log_surr, log_ref))
+    if exclude_clean:
+        clean_label = tf.one_hot(tf.argmax(clean, axis=-1), clean.shape[-1], dtype=clean.dtype)
+        log_ensemble -= 1e9 * clean_label
+    conferrable = -tf.reduce_max(log_ensemble, axis=-1)
+    leave_clean = ops.soft_cross_entropy(clean, source)
+    agree = -tf.reduce_sum(tf.nn.softmax(source) * log_surr, axis=-1)
+    return alpha * conferrable - beta * leave_clean + gamma * agree
+
+
+@dataclasses.dataclass(frozen=True)
+class CEM:
+    """Perturb images so that they transfer to surrogates but not to references.
+
+    Attributes:
+        epsilon: L-inf radius, on the [0, 1] pixel scale.
+        steps: Adam steps. Defaults to 300 [Lukas21, A.6].
+        learning_rate: Adam's step size on the same scale. Defaults to 5e-4 [Lukas21, A.6].
+        alpha, beta, gamma: Weights of the loss; see `cem_loss`. The paper uses 1, 1, 1.
+        exclude_clean: See `cem_loss`. The paper's literal loss is `False`, and stalls: its nearest
+            optimum is "references leave the true class and everyone else stays".
+        dropout: Share of the ensemble's outputs dropped at each step. Defaults to 0.3.
+        dropout_of: `output` drops single class scores, scaled by 1 / (1 - dropout) as Keras does
+            (the literal reading); `model` drops whole models and averages the rest.
+        random_start: Whether to start from a random point of the ball, not from the image.
+        early_stop: Whether an example that every defender's model already confers stays as it is.
+    """
+
+    name: ClassVar[str] = "cem"
+    adversarial: ClassVar[bool] = True
+    ensemble: ClassVar[bool] = True
+
+    epsilon: float = 0.025
+    steps: int = 300
+    learning_rate: float = 5e-4
+    alpha: float = 1.0
+    beta: float = 0.1
+    gamma: float = 0.1
+    exclude_clean: bool = True
+    dropout: float = 0.3
+    dropout_of: Literal["output", "model"] = "output"
+    random_start: bool = False
+    early_stop: bool = False
+
+    def __post_init__(self) -> None:
+        if self.epsilon < 0 or self.steps < 1 or not 0 <= self.dropout < 1:
+            raise ValueError(
+                "expected epsilon >= 0, steps >= 1 and dropout in [0, 1). Received: "
+                f"{self.epsilon}, {self.steps}, {self.dropout}"
+            )
+
+    def __call__(
+        self, images: np.ndarray, models: Models, *, seed: int, progress: Progress | None = None
+    ) -> np.ndarray:
+        """Perturb `images` (n, h, w, c) by at most epsilon; all in one batch, none dropped."""
+        if not models.surrogates or not models.references:
+            raise ValueError(
+                "expected at least one surrogate and one reference. Received: "
+                f"{len(models.surrogates)} and {len(models.references)}"
+            )
+        everyone = Ensemble([models.source, *models.surrogates, *models.references])
+        start = tf.constant(images, tf.float32)
+        clean = tf.nn.softmax(everyone.logits(start)[0])
+        adversarial = tf.Variable(self._start(start, seed))
+        finished = tf.Variable(tf.zeros(len(images), tf.bool))
+        step = self._compile(everyone, len(models.surrogates), start, clean, adversarial, finished)
+        for number in range(self.steps):
+            loss, done = step(tf.constant([seed, number]))
+            if progress is not None:
+                progress(number + 1, self.steps, f"loss {float(loss):.3f}")
+            if self.early_stop and float(done) == 1.0:
+                break
+        return adversarial.numpy()
+
+    def _start(self, images: tf.Tensor, seed: int) -> tf.Tensor:
+        if not self.random_start:
+            return images
+        noise = tf.random.stateless_uniform(images.shape, (seed, -1), -self.epsilon, self.epsilon)
+        return ops.project_linf(images + noise, images, self.epsilon)
+
+    def _compile(
+        self,
+        everyone: Ensemble,
+        surrogates: int,
+        start: tf.Tensor,
+        clean: tf.Tensor,
+        adversarial: tf.Variable,
+        finished: tf.Variable,
+    ) -> Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
+        """Return one compiled Adam step: takes a seed, returns mean loss and share finished."""
+        optimizer = tf.keras.optimizers.Adam(self.learning_rate, jit_compile=False)
+        optimizer.build([adversarial])
+
+        @tf.function
+        def step(seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            with tf.GradientTape() as tape:
+                logits = everyone.logits(adversarial)
+                source, surr, ref = logits[0], logits[1 : 1 + surrogates], logits[1 + surrogates :]
+                surr_mask, ref_mask = self._masks(tf.shape(surr), tf.shape(ref), seed)
+                loss = cem_loss(
+                    source,
+                    clean,
+                    ensemble_probabilities(surr, surr_mask),
+                    ensemble_probabilities(ref, ref_mask),
+                    alpha=self.alpha,
+                    beta=self.beta,
+                    gamma=self.gamma,
+                    exclude_clean=self.exclude_clean,
+                )
+            before = adversarial.value()
+            optimizer.apply_gradients([(tape.gradient(loss, adversarial), adversarial)])
+            moved = ops.project_linf(adversarial, start, self.epsilon)
+            if self.early_stop:
+                # What was judged is the point before this step: that is the one to keep.
+                finished.assign(finished | _conferred(source, surr, ref, clean))
+                moved = tf.where(finished[:, None, None, None], before, moved)
+            adversarial.assign(moved)
+            return tf.reduce_mean(loss), tf.reduce_mean(tf.cast(finished, tf.float32))
+
+        return step
+
+    def _masks(self, surr_shape: tf.Tensor, ref_shape: tf.Tensor, seed: tf.Tensor) -> Masks:
+        """Draw the dropout factors of the surrogates' and the references' outputs."""
+        draw = _output_mask if self.dropout_of == "output" else _model_mask
+        return draw(surr_shape, self.dropout, seed), draw(
+            ref_shape, self.dropout, seed + tf.constant([0, 7919])
+        )
+
+
+def _output_mask(shape: tf.Tensor, dropout: float, seed: tf.Tensor) -> tf.Tensor:
+    kept = tf.random.stateless_uniform(shape, seed) >= dropout
+    return tf.cast(kept, tf.float32) / (1.0 - dropout)
+
+
+def _model_mask(shape: tf.Tensor, dropout: float, seed: tf.Tensor) -> tf.Tensor:
+    """Drop whole models; the one with the highest draw always stays, so that none is no case."""
+    draws = tf.random.stateless_uniform([shape[0], 1, 1], seed)
+    kept = tf.cast((draws >= dropout) | (draws == tf.reduce_max(draws)), tf.float32)
+    return kept * tf.cast(shape[0], tf.float32) / tf.reduce_sum(kept)
+
+
+def _conferred(source: tf.Tensor, surr: tf.Tensor, ref: tf.Tensor, clean: tf.Tensor) -> tf.Tensor:
+    """Whether all surrogates share the source's new label and no reference does (n,)."""
+    label = tf.argmax(source, axis=-1)
+    left = label != tf.argmax(clean, axis=-1)
+    follows = tf.reduce_all(tf.argmax(surr, axis=-1) == label, axis=0)
+    differs = tf.reduce_all(tf.argmax(ref, axis=-1) != label, axis=0)
+    return left & follows & differs

@@ -1,0 +1,168 @@
+"""From a method and models to a fingerprint: start images, perturb, round, filter, balance."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from cemfp import metrics, ops
+from cemfp.data import Dataset, Split
+from cemfp.fingerprint.artifact import Fingerprint
+from cemfp.fingerprint.models import Method, Models, Progress
+from cemfp.fingerprint.selection import Shortfall, select
+
+NO_BALL = 1.0  # a radius that allows every image
+
+
+class FingerprintFailure(RuntimeError):
+    """The method gave no usable input; the message says what to change."""
+
+
+class Candidates(NamedTuple):
+    """What a method made of the starting images, before any filter.
+
+    Attributes:
+        starts: Starting images (n, h, w, c), float32 in [0, 1].
+        truth: Their ground-truth labels (n,).
+        inputs: Perturbed images (n, h, w, c), rounded to 8 bits if asked for.
+        keys: The source's label of each (n,).
+        confer: Conferrability on the defender's models (n,) [Lukas21, Eq. 2]; None without them.
+    """
+
+    starts: np.ndarray
+    truth: np.ndarray
+    inputs: np.ndarray
+    keys: np.ndarray
+    confer: np.ndarray | None
+
+
+def starting_images(source_labels: np.ndarray, split: Split, count: int, *, seed: int) -> Split:
+    """Return up to `count` random images that the source classifies correctly.
+
+    Args:
+        source_labels: The source's label of each image of `split` (n,).
+        split: Images to draw from, which no model was trained on.
+        count: How many.
+        seed: Decides which.
+    """
+    correct = np.flatnonzero(source_labels == split.labels)
+    return split.take(np.random.default_rng(seed).permutation(correct)[:count])
+
+
+def make_candidates(
+    method: Method,
+    models: Models,
+    split: Split,
+    *,
+    quantize: bool = True,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Candidates:
+    """Perturb every image of `split` and let the defender's own models judge the result.
+
+    Args:
+        method: How to perturb.
+        models: The defender's models; their roles were checked when they were put together.
+        split: Starting images.
+        quantize: Round to the 8-bit grid inside the ball, before anything is judged: a suspect
+            behind an API sees rounded images only.
+        seed: Decides the method's random choices.
+        progress: Called as (steps done, steps in all, text).
+    """
+    starts = split.floats()
+    inputs = method(starts, models, seed=seed, progress=progress)
+    if quantize:
+        radius = NO_BALL if method.epsilon is None else method.epsilon
+        inputs = ops.quantize(tf.constant(inputs), tf.constant(starts), radius).numpy()
+    keys = models.source.predict_labels(inputs)
+    confer = None
+    if models.surrogates and models.references:
+        surrogates = np.stack([model.predict_labels(inputs) for model in models.surrogates])
+        references = np.stack([model.predict_labels(inputs) for model in models.references])
+        confer = metrics.confer(surrogates, references, keys)
+    return Candidates(starts, split.labels, inputs, keys, confer)
+
+
+def make_fingerprint(
+    method: Method,
+    models: Models,
+    dataset: Dataset,
+    *,
+    size: int = 100,
+    candidates: int = 0,
+    threshold: float = 0.95,
+    quantize: bool = True,
+    balance: bool = True,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> tuple[Fingerprint, Shortfall]:
+    """Make a fingerprint, and say which classes fell short.
+
+    Args:
+        method: How to perturb.
+        models: The defender's models.
+        dataset: Its test images are the starting images.
+        size: Inputs wanted.
+        candidates: Images to start from; 0 takes three times `size`.
+        threshold: Least conferrability on the defender's models (the paper's tau); applies to
+            methods that work with an ensemble, the others never see one.
+        quantize, seed, progress: See `make_candidates`.
+        balance: Whether target classes take turns; see `selection.select`.
+
+    Raises:
+        FingerprintFailure: No candidate passed the filters.
+    """
+    labels = models.source.predict_labels(dataset.test.images)
+    split = starting_images(labels, dataset.test, candidates or 3 * size, seed=seed)
+    if not method.ensemble:
+        models = Models(models.source)
+    made = make_candidates(method, models, split, quantize=quantize, seed=seed, progress=progress)
+    chosen, shortfall = select(
+        made.inputs,
+        made.keys,
+        made.confer,
+        made.truth if method.adversarial else None,
+        made.truth if method.adversarial else None,  # the source is right on every start
+        threshold=threshold,
+        size=size,
+        balance=balance,
+        classes=models.source.classes,
+    )
+    if not len(chosen):
+        raise FingerprintFailure(_explain(method, made, threshold))
+    fingerprint = Fingerprint(
+        inputs=made.inputs[chosen],
+        keys=made.keys[chosen],
+        classes=models.source.classes,
+        method=method.name,
+        parameters=dataclasses.asdict(method)  # type: ignore[call-overload]
+        | {
+            "threshold": threshold if method.ensemble else None,
+            "candidates": len(split),
+            "size": size,
+            "balance": balance,
+            "seed": seed,
+        },
+        source_sha256=models.source.weights_sha256,
+        data=dataclasses.asdict(dataset.provenance),
+        epsilon=method.epsilon,
+        eight_bit=quantize,
+        originals=made.starts[chosen],
+        true_labels=made.truth[chosen],
+        conferrability=None if made.confer is None else made.confer[chosen],
+        shortfall=shortfall.missing,
+    )
+    return fingerprint, shortfall
+
+
+def _explain(method: Method, made: Candidates, threshold: float) -> str:
+    moved = int(np.sum(made.keys != made.truth))
+    best = "" if made.confer is None else f", highest conferrability {made.confer.max():.2f}"
+    return (
+        f"{method.name}: expected inputs that pass the filters. Received: {len(made.keys)} "
+        f"candidates, {moved} of them off their true class{best}, threshold {threshold}. "
+        "Raise epsilon or the number of candidates, or lower the threshold."
+    )

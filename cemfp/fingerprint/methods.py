@@ -1,0 +1,18 @@
+"""The list of fingerprint methods by name: `METHODS[name](**hyper_parameters)` is a `Method`."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+
+from cemfp.attacks import ATTACKS
+from cemfp.fingerprint.cem import CEM
+from cemfp.fingerprint.from_attack import FromAttack
+from cemfp.fingerprint.ipguard import IPGuard
+from cemfp.fingerprint.models import Method
+
+METHODS: dict[str, Callable[..., Method]] = {
+    "cem": CEM,
+    "ipguard": IPGuard,
+    **{name: functools.partial(FromAttack, name) for name in ATTACKS},
+}

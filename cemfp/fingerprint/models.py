@@ -1,0 +1,70 @@
+"""What a fingerprint method is given to work with."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import numpy as np
+
+from cemfp.classifier import Classifier
+from cemfp.roles import GENERATION_ROLES, Origin, Role, require_origin, require_roles
+
+Progress = Callable[[int, int, str], None]
+
+
+@dataclasses.dataclass(frozen=True)
+class Models:
+    """The defender's models: the only ones a generator or a filter may see.
+
+    Attributes:
+        source: The model to protect.
+        surrogates: Nets that the defender trained on the source's labels.
+        references: Nets that the defender trained on the ground truth.
+
+    Raises:
+        RoleError: A model has another role or origin: an evaluation model, or swapped lists.
+    """
+
+    source: Classifier
+    surrogates: Sequence[Classifier] = ()
+    references: Sequence[Classifier] = ()
+
+    def __post_init__(self) -> None:
+        require_roles([self.source], [Role.SOURCE], "source of a fingerprint")
+        helpers = {Origin.SURROGATE: self.surrogates, Origin.REFERENCE: self.references}
+        for origin, models in helpers.items():
+            where = f"{origin}s for a fingerprint"
+            require_roles(models, GENERATION_ROLES, where)
+            require_origin(models, [origin], where)
+
+
+class Method(Protocol):
+    """A fingerprint method: a frozen dataclass of hyper-parameters that perturbs images.
+
+    Attributes:
+        name: Name in `METHODS`.
+        adversarial: Whether an input counts only if it left its true class.
+        ensemble: Whether it needs the defender's surrogates and references.
+        epsilon: L-inf radius on the [0, 1] scale; None when unbounded.
+    """
+
+    # Properties, because a method's attributes are read-only: constants of its class or fields of
+    # a frozen dataclass.
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def adversarial(self) -> bool: ...
+
+    @property
+    def ensemble(self) -> bool: ...
+
+    @property
+    def epsilon(self) -> float | None: ...
+
+    def __call__(
+        self, images: np.ndarray, models: Models, *, seed: int, progress: Progress | None = None
+    ) -> np.ndarray:
+        """Return perturbed images (n, h, w, c), float32 in [0, 1]; none is dropped."""
