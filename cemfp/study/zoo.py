@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar
 
-import numpy as np
-
-from cemfp import precision
-from cemfp.classifier import Classifier, ClassifierConfig
-from cemfp.data import Dataset, Split, load
-from cemfp.nets import NETS
-from cemfp.roles import Origin, Role
+from cemfp.classifier import Classifier
+from cemfp.data import load
+from cemfp.from_scratch import Labels, Plan, train_classifier
+from cemfp.roles import Origin
 from cemfp.store import Store
 from cemfp.study.jobs import Job, Progress
-from cemfp.training import Recipe, soft_targets, train
-
-Labels = Literal["truth", "soft", "top1"]
+from cemfp.training import Recipe
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,10 +26,6 @@ class Net:
 
     name: str = "resnet20"
     arguments: tuple[tuple[str, int], ...] = ()
-
-    def build(self, input_shape: tuple[int | None, ...], classes: int):  # type: ignore[no-untyped-def]
-        """Return a fresh Keras model."""
-        return NETS[self.name](input_shape, classes, **dict(self.arguments))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,9 +64,7 @@ class TrainNet(Job):
     @property
     def origin(self) -> Origin:
         """Where the labels come from."""
-        if self.labels_from is not None:
-            return Origin.SURROGATE
-        return Origin.SOURCE if self.role == Role.SOURCE else Origin.REFERENCE
+        return self.plan().origin
 
     def label(self) -> str:
         """Short name for people."""
@@ -83,52 +72,18 @@ class TrainNet(Job):
 
     def run(self, store: Store, out: Path, progress: Progress) -> None:
         """Train, measure the test accuracy, save the classifier."""
-        dataset = load(self.data)
-        split = dataset.train
-        if self.images:
-            split = split.sample(self.images, seed=self.seed)
-        labels, source_sha256 = self._targets(store, split)
-        model = train(
-            lambda shape: self.net.build(shape, len(dataset.classes)),
-            split.images,
-            labels,
+        needed = self.labels_from
+        source = Classifier.load(store.get(needed.key())) if needed is not None else None
+        classifier = train_classifier(
+            self.plan(),
+            load(self.data),
             self.recipe,
-            seed=self.seed,
+            source,
             progress=lambda done, total, text: progress(f"step {done}/{total}, {text}"),
         )
-        classifier = Classifier(model, self._config(dataset, source_sha256))
-        test = dataset.test
-        accuracy = classifier.accuracy(test.images, test.labels)
-        classifier.config.training["test_accuracy"] = accuracy
         classifier.save(out)
 
-    def _targets(self, store: Store, split: Split) -> tuple[np.ndarray, str | None]:
-        """Return the labels to learn, and the hash of the source that gave them."""
-        if self.labels_from is None:
-            return split.labels, None
-        source = Classifier.load(store.get(self.labels_from.key()))
-        logits = source.predict_logits(split.images)
-        if self.labels == "top1":
-            return logits.argmax(axis=1), source.weights_sha256
-        shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
-        probabilities = shifted / shifted.sum(axis=1, keepdims=True)
-        return soft_targets(probabilities, source.classes), source.weights_sha256
-
-    def _config(self, dataset: Dataset, source_sha256: str | None) -> ClassifierConfig:
-        return ClassifierConfig(
-            net=self.net.name,
-            input_shape=dataset.input_shape,
-            classes=len(dataset.classes),
-            arguments=dict(self.net.arguments),
-            role=self.role,
-            origin=self.origin,
-            training={
-                "data": dataclasses.asdict(dataset.provenance),
-                "images": self.images or len(dataset.train),
-                "labels": self.labels,
-                "source_sha256": source_sha256,
-                "recipe": dataclasses.asdict(self.recipe),
-                "precision": precision.choose(self.recipe.precision),
-                "seed": self.seed,
-            },
-        )
+    def plan(self) -> Plan:
+        """Return what to train, without data and recipe."""
+        arguments = dict(self.net.arguments)
+        return Plan(self.net.name, arguments, self.seed, self.role, self.labels, self.images)
