@@ -10,6 +10,7 @@ import dataclasses
 import hashlib
 import io
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import numpy as np
 import tensorflow as tf
 
 from cemfp.files import hash_bytes, read_json, write_atomic
+from cemfp.keras_models import with_logits
 from cemfp.nets import NETS
 from cemfp.roles import Origin, Role
 
@@ -171,7 +173,7 @@ class Classifier:
             model = NETS[config.net](config.input_shape, config.classes, **config.arguments)
             with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
                 model.set_weights([arrays[name] for name in sorted(arrays.files)])
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
             raise ClassifierError(
                 f"{directory}: the weights do not fit the net {config.net!r} ({error})"
             ) from error
@@ -195,17 +197,14 @@ class Classifier:
         """
         if not isinstance(model, tf.keras.Model):
             model = _load_keras(Path(model))
-        shape, output = model.input_shape, model.output_shape
-        if not isinstance(shape, tuple) or len(shape) != 4 or None in shape[1:] or len(output) != 2:
+        shape: Any = getattr(model, "input_shape", None)
+        output: Any = getattr(model, "output_shape", None)
+        if not _is_fixed(shape, 4) or not _is_fixed(output, 2):
             raise ClassifierError(
                 "expected a Keras model from (n, h, w, c) to (n, classes). "
                 f"Received: {shape} to {output}"
             )
-        inputs = tf.keras.Input(shape[1:])
-        scores = _logits_model(model)(inputs * scale + offset, training=False)
-        wrapped = tf.keras.Model(
-            inputs, tf.keras.layers.Activation("linear", dtype="float32")(scores)
-        )
+        wrapped = with_logits(model, scale=scale, offset=offset)
         arguments = {"scale": scale, "offset": offset}
         return cls(wrapped, ClassifierConfig("keras", tuple(shape[1:]), output[-1], arguments))
 
@@ -224,7 +223,8 @@ def _read_checked(directory: Path) -> tuple[ClassifierConfig, bytes]:
         version, expected = raw.pop("schema_version"), raw.pop("weights_file_sha256")
         raw["input_shape"] = tuple(raw["input_shape"])
         config = ClassifierConfig(**raw)
-    except (AttributeError, KeyError, TypeError) as error:
+        Role(config.role), Origin(config.origin)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ClassifierError(
             f"{directory / CONFIG}: not a classifier's config ({error})"
         ) from error
@@ -239,6 +239,11 @@ def _read_checked(directory: Path) -> tuple[ClassifierConfig, bytes]:
     return config, data
 
 
+def _is_fixed(shape: Any, rank: int) -> bool:
+    """Whether it is the shape of one tensor in which only the number of images is open."""
+    return isinstance(shape, tuple) and len(shape) == rank and None not in shape[1:]
+
+
 def _load_keras(path: Path) -> tf.keras.Model:
     if path.suffix != ".keras":
         raise ClassifierError(
@@ -250,18 +255,3 @@ def _load_keras(path: Path) -> tf.keras.Model:
     except Exception as error:  # Keras raises many kinds for a broken or foreign file
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ClassifierError(f"{path}: Keras cannot load it ({reason})") from error
-
-
-def _logits_model(model: tf.keras.Model) -> tf.keras.Model:
-    """Return the model up to its logits: a softmax at the end would starve every gradient."""
-    last = model.layers[-1]
-    if isinstance(last, tf.keras.layers.Softmax):
-        return tf.keras.Model(model.inputs, last.input)
-    if getattr(last, "activation", None) is not tf.keras.activations.softmax:
-        return model
-    if isinstance(last, tf.keras.layers.Activation):
-        return tf.keras.Model(model.inputs, last.input)
-    linear = type(last).from_config(last.get_config() | {"activation": "linear"})
-    logits = linear(last.input)
-    linear.set_weights(last.get_weights())
-    return tf.keras.Model(model.inputs, logits)

@@ -14,10 +14,13 @@ import numpy as np
 import tensorflow as tf
 
 from cemfp import precision as precisions
+from cemfp.augmentation import augment
 
 Gradients = Callable[[tf.keras.Model, tf.Tensor, tf.Tensor], tuple[tf.Tensor, list[tf.Tensor]]]
 Build = Callable[[tuple[int | None, ...]], tf.keras.Model]
 Progress = Callable[[int, int, str], object]
+
+SCHEDULES = ("one-cycle", "cosine", "constant")
 
 # Steps in one compiled call: enough to hide Python's share, few enough for a live progress bar.
 STEPS_PER_CALL = 16
@@ -69,6 +72,15 @@ class Recipe:
             raise ValueError(
                 "expected epochs >= 1, batch_size >= 1 and learning_rate > 0. Received: "
                 f"{self.epochs}, {self.batch_size}, {self.learning_rate}"
+            )
+        if self.schedule not in SCHEDULES:
+            raise ValueError(
+                f"expected a schedule among {', '.join(SCHEDULES)}. Received: {self.schedule!r}"
+            )
+        if min(self.crop, self.pad) < 0 or not (0 <= self.warmup <= 1 and 0 <= self.full_size <= 1):
+            raise ValueError(
+                "expected crop >= 0, pad >= 0, warmup and full_size in [0, 1]. Received: "
+                f"{self.crop}, {self.pad}, {self.warmup}, {self.full_size}"
             )
 
     def rate(self, progress: tf.Tensor) -> tf.Tensor:
@@ -132,9 +144,15 @@ def train(
         progress: Called as (steps done, steps in all, text) a few times a second.
 
     Raises:
-        TrainingDiverged: The loss became NaN or infinite.
+        TrainingDiverged: The loss or a weight became NaN or infinite.
+        ValueError: No images, not as many targets, or images smaller than the crop.
     """
     side = images.shape[1]
+    if not 0 < len(images) == len(targets) or recipe.crop > side:
+        raise ValueError(
+            "expected images, as many targets, and no crop larger than the images. Received: "
+            f"images {images.shape}, targets {targets.shape}, crop {recipe.crop}"
+        )
     flexible = bool(recipe.crop) and recipe.crop != side
     shape = (None, None, images.shape[3]) if flexible else images.shape[1:]
     policy = precisions.choose(recipe.precision)
@@ -186,13 +204,19 @@ class _Loop:
         for size, batches in self._calls():
             loss = float(compiled[size](tf.constant(batches)))
             if not np.isfinite(loss):
-                raise TrainingDiverged(
-                    f"the loss became {loss} at step {int(self.step)} of {self.total} with "
-                    f"learning rate {self.recipe.learning_rate}; nothing was saved. "
-                    "Lower the learning rate or set clip_norm."
-                )
+                raise self._diverged(f"the loss became {loss}")
             if progress is not None:
                 progress(int(self.step), self.total, f"loss {loss:.3f}")
+        # The loss is that of the weights before the last step.
+        if not all(np.isfinite(weight).all() for weight in self.model.get_weights()):
+            raise self._diverged("a weight is no longer finite")
+
+    def _diverged(self, what: str) -> TrainingDiverged:
+        return TrainingDiverged(
+            f"{what} at step {int(self.step)} of {self.total} with learning rate "
+            f"{self.recipe.learning_rate}; nothing was saved. "
+            "Lower the learning rate or set clip_norm."
+        )
 
     def _size_at(self, step: int) -> int:
         """Side of the training crops at a step: the image's own side towards the end."""
@@ -247,29 +271,3 @@ class _Loop:
             variable.assign_sub(rate * (gradient + momentum * velocity))
         self.step.assign_add(1)
         return loss
-
-
-def augment(
-    images: tf.Tensor, size: int, *, flip: bool, seed: tf.Tensor, margin: int = 0
-) -> tf.Tensor:
-    """Return a random square crop of each image as float32 in [0, 1], half of them mirrored.
-
-    Args:
-        images: (n, h, w, c) uint8 or float32, already padded.
-        size: Side of the crop.
-        flip: Whether to mirror.
-        seed: (2,) int32, decides everything.
-        margin: Pixels on every edge that no crop may touch.
-    """
-    count, side = tf.shape(images)[0], images.shape[1]
-    last = side - size - margin
-    offsets = tf.random.stateless_uniform((2, count, 1), seed, margin, last + 1, tf.int32)
-    rows, columns = offsets[0] + tf.range(size), offsets[1] + tf.range(size)
-    if flip:
-        mirrored = tf.random.stateless_uniform((count, 1), seed + 1, 0, 2, tf.int32) == 1
-        columns = tf.where(mirrored, columns[:, ::-1], columns)
-    images = tf.gather(images, rows, axis=1, batch_dims=1)
-    images = tf.gather(images, columns, axis=2, batch_dims=1)
-    if images.dtype == tf.uint8:
-        return tf.cast(images, tf.float32) / 255.0
-    return images

@@ -45,7 +45,12 @@ def bim(
     """Basic iterative method: PGD from the image itself; arguments as for `fgm`."""
     del seed
     attack = BasicIterativeMethod(
-        _estimator(source), epsilon, STEP_SIZE, ITERATIONS, batch_size=BATCH, verbose=False
+        _estimator(source),
+        eps=epsilon,
+        eps_step=min(STEP_SIZE, epsilon),
+        max_iter=ITERATIONS,
+        batch_size=BATCH,
+        verbose=False,
     )
     return attack.generate(images, _one_hot(labels, source))
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import urllib.request
+
 import numpy as np
 
 from cemfp.data.dataset import DataError, Dataset, Split, make_dataset
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+
+ORIGIN = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"
 
 
 def load_cifar10() -> Dataset:
@@ -21,6 +25,8 @@ def load_cifar10() -> Dataset:
     import tensorflow_datasets as tfds
 
     try:
+        if not tfds.builder("cifar10").is_prepared():
+            _require_network()
         parts = tfds.load("cifar10", split=["train", "test"], batch_size=-1)
     except Exception as error:  # TFDS raises whatever its download client raised
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
@@ -34,6 +40,12 @@ def load_cifar10() -> Dataset:
         Split(np.asarray(part["image"]), np.asarray(part["label"], np.int64)) for part in parts
     )
     return make_dataset("cifar10", train, test, CLASSES, note=_encoding_note())
+
+
+def _require_network() -> None:
+    """Ask for the download's first byte: without a network TFDS would retry for minutes."""
+    request = urllib.request.Request(ORIGIN, method="HEAD")
+    urllib.request.urlopen(request, timeout=15).close()
 
 
 def _encoding_note() -> str:

@@ -114,9 +114,18 @@ def make_fingerprint(
 
     Raises:
         FingerprintFailure: No candidate passed the filters.
+        ValueError: `size` is not positive, or `candidates` negative.
     """
+    if size < 1 or candidates < 0:
+        raise ValueError(f"expected size >= 1 and candidates >= 0. Received: {size}, {candidates}")
     labels = models.source.predict_labels(dataset.test.images)
     split = starting_images(labels, dataset.test, candidates or 3 * size, seed=seed)
+    if not len(split):
+        raise FingerprintFailure(
+            f"expected a source that is right on some of {dataset.provenance.name}'s "
+            f"{len(dataset.test)} test images. Received: one that is right on none; "
+            "check its data set and input scale."
+        )
     if not method.ensemble:
         models = Models(models.source)
     made = make_candidates(method, models, split, quantize=quantize, seed=seed, progress=progress)

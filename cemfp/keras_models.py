@@ -1,0 +1,54 @@
+"""What a user's own Keras classifier needs before it can be used here: logits at its end."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+# Of a model whose softmax cannot be taken off: its logarithm is finite.
+LEAST_PROBABILITY = 1e-30
+
+
+def with_logits(model: tf.keras.Model, *, scale: float, offset: float) -> tf.keras.Model:
+    """Return a model that feeds `model` with `x * scale + offset` and returns float32 logits.
+
+    Args:
+        model: From images (n, h, w, c) to logits or probabilities (n, classes); its weights are
+            shared, not copied.
+        scale, offset: What `model` wants to be fed, for x in [0, 1].
+    """
+    inputs = tf.keras.Input(model.input_shape[1:])
+    bare = logits_model(model)
+    scores = bare(inputs * scale + offset, training=False)
+    scores = tf.keras.layers.Activation("linear", dtype="float32")(scores)
+    if _gives_probabilities(bare):
+        scores = tf.math.log(tf.maximum(scores, LEAST_PROBABILITY))
+    return tf.keras.Model(inputs, scores)
+
+
+def logits_model(model: tf.keras.Model) -> tf.keras.Model:
+    """Return the model up to its logits: a softmax at the end would starve every gradient."""
+    node = getattr(model.output, "node", None)
+    if node is None:  # not a graph of layers
+        return model
+    last, before = node.layer, node.keras_inputs[0]
+    if isinstance(last, tf.keras.Model):
+        inner = logits_model(last)
+        return model if inner is last else tf.keras.Model(model.inputs, inner(before))
+    if isinstance(last, tf.keras.layers.Softmax):
+        return tf.keras.Model(model.inputs, before)
+    if getattr(last, "activation", None) is not tf.keras.activations.softmax:
+        return model
+    if isinstance(last, tf.keras.layers.Activation):
+        return tf.keras.Model(model.inputs, before)
+    linear = type(last).from_config(last.get_config() | {"activation": "linear"})
+    logits = linear(before)
+    linear.set_weights(last.get_weights())
+    return tf.keras.Model(model.inputs, logits)
+
+
+def _gives_probabilities(model: tf.keras.Model) -> bool:
+    """Whether the outputs for random images are distributions: a softmax in a form of its own."""
+    probe = tf.random.stateless_uniform((8, *model.input_shape[1:]), (0, 0))
+    scores = tf.cast(model(probe, training=False), tf.float32)
+    sums = tf.reduce_sum(scores, axis=-1)
+    return bool(tf.reduce_all(scores >= 0) and tf.reduce_all(tf.abs(sums - 1.0) < 1e-2))
