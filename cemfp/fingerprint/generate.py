@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from cemfp import metrics, ops
+from cemfp.classifier import Classifier
 from cemfp.data import Dataset, Split
 from cemfp.fingerprint.artifact import Fingerprint
 from cemfp.fingerprint.models import Method, Models, Progress
@@ -118,44 +119,85 @@ def make_fingerprint(
     """
     if size < 1 or candidates < 0:
         raise ValueError(f"expected size >= 1 and candidates >= 0. Received: {size}, {candidates}")
-    labels = models.source.predict_labels(dataset.test.images)
-    split = starting_images(labels, dataset.test, candidates or 3 * size, seed=seed)
+    if not method.ensemble:
+        models = Models(models.source)
+    split = correct_images(models.source, dataset, candidates or 3 * size, seed=seed)
+    made = make_candidates(method, models, split, quantize=quantize, seed=seed, progress=progress)
+    return assemble(
+        made,
+        method,
+        models.source,
+        dataset,
+        size=size,
+        threshold=threshold,
+        quantize=quantize,
+        balance=balance,
+        seed=seed,
+    )
+
+
+def correct_images(source: Classifier, dataset: Dataset, count: int, *, seed: int) -> Split:
+    """Return up to `count` random test images that `source` classifies correctly.
+
+    Raises:
+        FingerprintFailure: There is none.
+    """
+    labels = source.predict_labels(dataset.test.images)
+    split = starting_images(labels, dataset.test, count, seed=seed)
     if not len(split):
         raise FingerprintFailure(
             f"expected a source that is right on some of {dataset.provenance.name}'s "
             f"{len(dataset.test)} test images. Received: one that is right on none; "
             "check its data set and input scale."
         )
-    if not method.ensemble:
-        models = Models(models.source)
-    made = make_candidates(method, models, split, quantize=quantize, seed=seed, progress=progress)
+    return split
+
+
+def assemble(
+    made: Candidates,
+    method: Method,
+    source: Classifier,
+    dataset: Dataset,
+    *,
+    size: int,
+    threshold: float,
+    quantize: bool,
+    balance: bool,
+    seed: int,
+) -> tuple[Fingerprint, Shortfall]:
+    """Filter and balance candidates into a fingerprint; arguments as for `make_fingerprint`.
+
+    Raises:
+        FingerprintFailure: No candidate passed the filters.
+    """
+    truth = made.truth if method.adversarial else None
     chosen, shortfall = select(
         made.inputs,
         made.keys,
         made.confer,
-        made.truth if method.adversarial else None,
-        made.truth if method.adversarial else None,  # the source is right on every start
+        truth,
+        truth,  # the source's clean labels: it is right on every start
         threshold=threshold,
         size=size,
         balance=balance,
-        classes=models.source.classes,
+        classes=source.classes,
     )
     if not len(chosen):
         raise FingerprintFailure(_explain(method, made, threshold))
+    selection = {
+        "threshold": threshold if method.ensemble else None,
+        "candidates": len(made.keys),
+        "size": size,
+        "balance": balance,
+        "seed": seed,
+    }
     fingerprint = Fingerprint(
         inputs=made.inputs[chosen],
         keys=made.keys[chosen],
-        classes=models.source.classes,
+        classes=source.classes,
         method=method.name,
-        parameters=dataclasses.asdict(method)  # type: ignore[call-overload]
-        | {
-            "threshold": threshold if method.ensemble else None,
-            "candidates": len(split),
-            "size": size,
-            "balance": balance,
-            "seed": seed,
-        },
-        source_sha256=models.source.weights_sha256,
+        parameters=dataclasses.asdict(method) | selection,  # type: ignore[call-overload]
+        source_sha256=source.weights_sha256,
         data=dataclasses.asdict(dataset.provenance),
         epsilon=method.epsilon,
         eight_bit=quantize,

@@ -1,0 +1,78 @@
+"""What experiments share: the score job of a method, and the names methods have in figures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+from cemfp.fingerprint.cem import CEM
+from cemfp.fingerprint.from_attack import FromAttack
+from cemfp.fingerprint.ipguard import IPGuard
+from cemfp.study.fingerprints import MakeCandidates, MakeFingerprint, ScoreFingerprint
+from cemfp.study.profiles import Profile, make_zoo
+
+Rows = dict[str, dict[str, Any]]
+
+LABELS = {"cem": "CEM", "fgm": "FGM", "bim": "BIM", "pgd": "PGD", "ipguard": "IPGuard"}
+
+
+class Experiment(Protocol):
+    """A module of this package; its docstring's first line is its title."""
+
+    NAME: str
+    jobs: Callable[[Profile], dict[str, ScoreFingerprint]]
+    draw: Callable[[Rows, Profile, Path], None]
+
+
+def cem(profile: Profile, epsilon: float | None = None, **changes: Any) -> CEM:
+    """CEM at the profile's size, with `changes` to its hyper-parameters."""
+    settings = {
+        "epsilon": profile.epsilon if epsilon is None else epsilon,
+        "steps": profile.steps,
+        "learning_rate": profile.learning_rate,
+    }
+    return CEM(**(settings | changes))
+
+
+def score(
+    profile: Profile,
+    method: CEM | FromAttack | IPGuard,
+    *,
+    count: int = 0,
+    filtered: bool = True,
+    quantize: bool = True,
+    seed: int = 0,
+) -> ScoreFingerprint:
+    """Make a fingerprint with the profile's defender, score it on calibration and evaluation.
+
+    Args:
+        profile: Size of the study.
+        method: How to perturb.
+        count: Starting images; 0 takes the profile's.
+        filtered: Whether tau and balance apply; else every input counts that left its class.
+        quantize: Round to 8 bits.
+        seed: Decides starting images and the method's random choices.
+    """
+    zoo = make_zoo(profile)
+    count = count or profile.candidates
+    candidates = MakeCandidates(
+        method, profile.data, zoo.source, zoo.defender, count, quantize=quantize, seed=seed
+    )
+    if filtered:
+        fingerprint = MakeFingerprint(candidates, size=profile.size)
+    else:
+        fingerprint = MakeFingerprint(candidates, size=count, threshold=0.0, balance=False)
+    return ScoreFingerprint(fingerprint, zoo.calibration, zoo.evaluation)
+
+
+def caption(rows: Rows, profile: Profile) -> str:
+    """Data set, stand-in or not, and the number of models: the line below every figure."""
+    facts = next(row["fingerprint"] for row in rows.values() if "fingerprint" in row)
+    data = facts["data"]
+    kind = "stand-in data" if data["stand_in"] else "real images"
+    note = f", {data['note']}" if data["note"] else ""
+    return (
+        f"{data['name']} ({kind}{note}), profile {profile.name}: "
+        f"{profile.evaluation} unseen surrogates and {profile.evaluation} unseen references"
+    )

@@ -1,0 +1,108 @@
+"""From experiments to jobs, rows and figures."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import click
+
+from cemfp.files import read_json, write_atomic
+from cemfp.store import Store
+from cemfp.study.executors import Outcome, run_local, status
+from cemfp.study.fingerprints import FINGERPRINT, ScoreFingerprint, read_rows
+from cemfp.study.profiles import Profile, make_zoo
+from experiments import table
+from experiments.common import Experiment, Rows
+
+# The central experiment comes first: its models are what the others share.
+EXPERIMENTS = ("cifar10_roc", "cifar10_conferrability", "cem_forms")
+RESULTS = Path(__file__).parent / "results"
+
+
+def find(names: Iterable[str]) -> list[Experiment]:
+    """Return the experiments called `names`; all of them for none."""
+    chosen = list(names) or list(EXPERIMENTS)
+    unknown = [name for name in chosen if name not in EXPERIMENTS]
+    if unknown:
+        raise click.UsageError(
+            f"expected experiments among {', '.join(EXPERIMENTS)}. Received: {', '.join(unknown)}"
+        )
+    return [importlib.import_module(f"experiments.{name}") for name in chosen]
+
+
+def all_jobs(experiments: Sequence[Experiment], profile: Profile) -> list[ScoreFingerprint]:
+    """Return the jobs of all experiments, in order."""
+    return [job for module in experiments for job in module.jobs(profile).values()]
+
+
+def describe_plan(experiments: Sequence[Experiment], profile: Profile, store: Store) -> str:
+    """Return what is done and missing, by kind of job."""
+    counts = status([*make_zoo(profile).everyone, *all_jobs(experiments, profile)], store)
+    lines = [f"profile {profile.name} on {profile.data}, store {store.root}"]
+    lines += [f"  {kind}: {c.done} done, {c.missing} missing" for kind, c in counts.items()]
+    return "\n".join(lines)
+
+
+def run(
+    experiments: Sequence[Experiment],
+    profile: Profile,
+    store: Store,
+    *,
+    processes: int,
+    threads: int | None = None,
+) -> Outcome:
+    """Run what is missing."""
+    jobs = [*make_zoo(profile).everyone, *all_jobs(experiments, profile)]
+    return run_local(jobs, store, processes=processes, threads_per_process=threads)
+
+
+def rows_path(profile: Profile, name: str) -> Path:
+    """Where an experiment's rows are kept."""
+    return RESULTS / profile.name / f"{name}.json"
+
+
+def collect(experiments: Sequence[Experiment], profile: Profile, store: Store) -> None:
+    """Copy rows, and the fingerprints of the central experiment, from the store to `results/`.
+
+    A method that gave no fingerprint is a result too: its row says so.
+    """
+    for module in experiments:
+        jobs = module.jobs(profile)
+        rows: Rows = {
+            name: read_rows(store, job) if store.has(job.key()) else {"missing": _why(store, job)}
+            for name, job in jobs.items()
+        }
+        path = rows_path(profile, module.NAME)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(path, (json.dumps(rows, indent=1) + "\n").encode())
+        job = jobs.get("cem")
+        if job is not None and store.has(job.fingerprint.key()):
+            data = (store.get(job.fingerprint.key()) / FINGERPRINT).read_bytes()
+            write_atomic(path.with_suffix(".cemfp"), data)
+
+
+def draw(experiments: Sequence[Experiment], profile: Profile) -> list[Path]:
+    """Draw every figure whose rows are there, and the README's table; return the directories."""
+    drawn = []
+    for module in experiments:
+        path = rows_path(profile, module.NAME)
+        if path.is_file():
+            module.draw(read_json(path), profile, path.parent / "figures")
+            drawn.append(path.parent / "figures" / f"{module.NAME}.png")
+    roc = rows_path(profile, "cifar10_roc")
+    if profile.name == "small" and roc.is_file():
+        drawn.append(table.update_readme(read_json(roc), profile))
+    return drawn
+
+
+def _why(store: Store, job: ScoreFingerprint) -> str:
+    """Return the last line of the log of the job that failed."""
+    for needed in (job, job.fingerprint, job.fingerprint.candidates):
+        log = store.root / "logs" / f"{needed.key()}.log"
+        if log.is_file() and not store.has(needed.key()):
+            lines = log.read_text(errors="replace").strip().splitlines()
+            return lines[-1] if lines else "no log"
+    return "not run yet"
