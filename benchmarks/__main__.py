@@ -1,0 +1,49 @@
+"""Run benchmarks: `python -m benchmarks [NAME...] [--quick]`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from benchmarks import cem, ensemble, harness, training
+
+BENCHMARKS = {"ensemble": ensemble, "training": training, "cem": cem}
+RESULTS = Path(__file__).parent / "results"
+
+
+@click.command()
+@click.argument("names", nargs=-1, type=click.Choice(list(BENCHMARKS)), metavar="[NAME]...")
+@click.option("--quick", is_flag=True, help="Few rounds and models; prints and writes nothing.")
+def main(names: tuple[str, ...], quick: bool) -> None:
+    """Measure speed and memory against named baselines; all benchmarks unless some are named."""
+    for name in names or BENCHMARKS:
+        facts = harness.machine()
+        results = [harness.measure(section) for section in BENCHMARKS[name].sections(quick)]
+        for result in results:
+            click.echo(table(result) + "\n")
+        if not quick:
+            RESULTS.mkdir(exist_ok=True)
+            text = json.dumps({"machine": facts, "sections": results}, indent=2)
+            (RESULTS / f"{name}.json").write_text(text + "\n")
+
+
+def table(result: dict[str, Any]) -> str:
+    """Return a section's result as a Markdown table."""
+    lines = [
+        f"{result['title']}:\n",
+        f"| variant | {result['unit']}/s | lowest to highest | ratio | ready after s | peak MiB |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    lines += [
+        f"| {row['name']} | {row['rate']:.4g} | {row['lowest']:.4g} to {row['highest']:.4g} | "
+        f"{row['ratio']:.2f} | {row['preparation_seconds']:.1f} | {row['peak_mib']:.0f} |"
+        for row in result["rows"]
+    ]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,185 @@
+"""Times variants against a baseline: one process each, so that peaks of memory stay apart.
+
+The processes of a section live at the same time and take turns, one repeat each. Whatever else the
+machine does then falls on all of them alike, and a ratio is the median over the rounds.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import multiprocessing
+import os
+import platform
+import resource
+import statistics
+import threading
+import time
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+Repeat = Callable[[], float]
+Progress = Callable[[int, int, str], None]
+
+
+@dataclasses.dataclass(frozen=True)
+class Variant:
+    """One way of doing the work.
+
+    Attributes:
+        name: What the table calls it.
+        prepare: Called in a process of its own; does all that is not timed and returns a function
+            that does one repeat and returns how much work that was, in the section's unit.
+    """
+
+    name: str
+    prepare: Callable[[], Repeat]
+
+
+@dataclasses.dataclass(frozen=True)
+class Section:
+    """Variants that are compared with each other.
+
+    Attributes:
+        title: Heading of its table.
+        unit: What is counted, per second.
+        variants: The baseline first.
+        rounds: Timed repeats of each variant.
+    """
+
+    title: str
+    unit: str
+    variants: tuple[Variant, ...]
+    rounds: int
+
+
+class BenchmarkFailed(RuntimeError):
+    """A variant's process ended before it was done; it has written why."""
+
+
+class _Child:
+    """A variant at work in its own process."""
+
+    def __init__(self, variant: Variant) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.name = variant.name
+        self.pipe, theirs = context.Pipe()
+        self.process = context.Process(target=_serve, args=(variant.prepare, theirs), daemon=True)
+        self.process.start()
+        theirs.close()  # the child now holds the only other end: its death is an end of file
+
+    def receive(self) -> float:
+        try:
+            return self.pipe.recv()
+        except EOFError as error:
+            raise BenchmarkFailed(f"the variant {self.name!r} failed; see above") from error
+
+    def ask(self, what: str) -> float:
+        """Have one repeat done (`repeat`: its rate), or end it (`stop`: its peak memory, MiB)."""
+        self.pipe.send(what)
+        return self.receive()
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.join()
+
+
+def _serve(prepare: Callable[[], Repeat], pipe: Connection) -> None:
+    start = time.perf_counter()
+    repeat = prepare()
+    repeat()  # compiles
+    pipe.send(time.perf_counter() - start)
+    while pipe.recv() == "repeat":
+        start = time.perf_counter()
+        work = repeat()
+        pipe.send(work / (time.perf_counter() - start))
+    pipe.send(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+
+
+def measure(section: Section) -> dict[str, Any]:
+    """Run a section.
+
+    Returns:
+        Its title and unit, and `rows`: name, rate (median, lowest, highest), ratio to the baseline,
+        seconds of preparation with the first, compiling repeat, and peak memory in MiB.
+
+    Raises:
+        BenchmarkFailed: A variant raised.
+    """
+    with contextlib.ExitStack() as stack:
+        children, preparations = [], []
+        for variant in section.variants:  # one after the other: preparing is timed, too
+            children.append(_Child(variant))
+            stack.callback(children[-1].close)
+            preparations.append(children[-1].receive())
+        rounds = [[child.ask("repeat") for child in children] for _ in range(section.rounds)]
+        peaks = [child.ask("stop") for child in children]
+    rows = []
+    for i, child in enumerate(children):
+        rates = [rates[i] for rates in rounds]
+        row = {
+            "name": child.name,
+            "rate": statistics.median(rates),
+            "lowest": min(rates),
+            "highest": max(rates),
+            "ratio": statistics.median(rates[i] / rates[0] for rates in rounds),
+            "preparation_seconds": preparations[i],
+            "peak_mib": peaks[i],
+        }
+        rows.append({key: _rounded(value) for key, value in row.items()})
+    return {"title": section.title, "unit": section.unit, "rounds": section.rounds, "rows": rows}
+
+
+def _rounded(value: Any) -> Any:
+    return float(f"{value:.4g}") if isinstance(value, float) else value
+
+
+def turns(run: Callable[[Progress], object], work: float) -> Repeat:
+    """Return a function that lets `run` go on until it next reports progress.
+
+    So a public function with a progress callback takes turns, and its compilation is not timed.
+
+    Args:
+        run: Called with the callback, in a thread; must report more often than it is asked to.
+        work: What is done between two reports.
+    """
+    go, done = threading.Semaphore(0), threading.Semaphore(0)
+
+    def progress(*report: object) -> None:
+        del report
+        done.release()
+        go.acquire()
+
+    def repeat() -> float:
+        go.release()
+        done.acquire()
+        return work
+
+    threading.Thread(target=run, args=(progress,), daemon=True).start()
+    done.acquire()
+    return repeat
+
+
+def machine() -> dict[str, Any]:
+    """Return what the numbers depend on; nothing that identifies the machine."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if os.name == "posix" else []
+    facts = {
+        key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)
+    }
+    formats = [
+        flag
+        for flag in ("avx512f", "avx512_bf16", "amx_bf16")
+        if flag in facts.get("flags", "").split()
+    ]
+    return {
+        "cpu": facts.get("model name", platform.processor()),
+        "logical_cores": os.cpu_count(),
+        "instructions": formats,
+        "python": platform.python_version(),
+        "tensorflow": tf.__version__,
+        "load_before": round(os.getloadavg()[0], 2),
+    }

@@ -1,0 +1,75 @@
+"""Training ResNet20 on 32 x 32 images: the package's loop against Keras `Model.fit`.
+
+The images are random bytes: speed does not depend on what they show. The package's loop flips and
+crops every image; `Model.fit` is spared that.
+"""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+import tensorflow as tf
+
+from benchmarks.harness import Progress, Repeat, Section, Variant, turns
+from cemfp import precision as precisions
+from cemfp import training
+from cemfp.nets import NETS
+
+SHAPE, CLASSES, BATCH = (32, 32, 3), 10, 128
+IMAGES = BATCH * training.STEPS_PER_CALL  # one repeat, for either
+
+
+def sections(quick: bool) -> list[Section]:
+    """Return the comparison; `quick` has fewer rounds."""
+    return [
+        Section(
+            f"Training ResNet20, batch {BATCH}, synthetic images",
+            "images",
+            (
+                Variant("Keras fit, float32", functools.partial(_prepare_fit, "float32")),
+                Variant("Keras fit, bfloat16", functools.partial(_prepare_fit, "mixed_bfloat16")),
+                Variant("cemfp, float32", functools.partial(_prepare_train, "float32")),
+                Variant("cemfp, auto", functools.partial(_prepare_train, "auto")),
+            ),
+            2 if quick else 5,
+        )
+    ]
+
+
+def _data() -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (IMAGES, *SHAPE), np.uint8)
+    return images, rng.integers(0, CLASSES, IMAGES)
+
+
+def _prepare_fit(policy: str) -> Repeat:
+    images, labels = _data()
+    images = images.astype(np.float32) / 255.0
+    with precisions.policy(policy):
+        model = NETS["resnet20"](SHAPE, CLASSES)
+    model.compile(
+        tf.keras.optimizers.SGD(0.01, momentum=0.9, nesterov=True),
+        tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+    )
+
+    def repeat() -> float:
+        model.fit(images, labels, batch_size=BATCH, verbose=0)
+        return IMAGES
+
+    return repeat
+
+
+def _prepare_train(precision: str) -> Repeat:
+    # Many epochs: the loop is stopped by the end of the process. A low rate, so that noise as
+    # labels cannot make it diverge.
+    recipe = training.Recipe(
+        epochs=10_000, batch_size=BATCH, learning_rate=0.01, precision=precision
+    )
+
+    def run(progress: Progress) -> None:
+        images, labels = _data()
+        build = functools.partial(NETS["resnet20"], classes=CLASSES)
+        training.train(build, images, labels, recipe, seed=0, progress=progress)
+
+    return turns(run, IMAGES)
