@@ -53,6 +53,7 @@ def train_classifier(
     recipe: Recipe,
     labels_from: Classifier | None = None,
     *,
+    answers: np.ndarray | None = None,
     progress: Progress | None = None,
 ) -> Classifier:
     """Train a net from scratch, measure its test accuracy, and record how it was made.
@@ -62,6 +63,7 @@ def train_classifier(
         dataset: Where images and the ground truth come from.
         recipe: How to train.
         labels_from: The classifier that labels the images, unless the plan takes the truth.
+        answers: Its logits (n, C) on the whole training split, if they are known already.
         progress: Called as (steps done, steps in all, text).
 
     Raises:
@@ -78,7 +80,9 @@ def train_classifier(
         split = split.sample(plan.images, seed=plan.seed)
     targets = split.labels
     if labels_from is not None:
-        targets = answered_labels(labels_from, split.images, len(dataset.classes), plan.labels)
+        if answers is None or plan.images:
+            answers = answer(labels_from, split.images, len(dataset.classes))
+        targets = as_targets(answers, plan.labels)
     model = train(
         lambda shape: NETS[plan.net](shape, len(dataset.classes), **plan.arguments),
         split.images,
@@ -94,10 +98,8 @@ def train_classifier(
     return classifier
 
 
-def answered_labels(
-    classifier: Classifier, images: np.ndarray, classes: int, labels: Labels
-) -> np.ndarray:
-    """Return what `classifier` answers: probabilities (n, C) for `soft`, labels (n,) for `top1`.
+def answer(classifier: Classifier, images: np.ndarray, classes: int) -> np.ndarray:
+    """Return the logits (n, C) of `classifier`, which has to know the data set's classes.
 
     Raises:
         ValueError: It has another number of classes than the data set.
@@ -107,11 +109,15 @@ def answered_labels(
             f"expected a classifier of {classes} classes to label the images. "
             f"Received: {classifier}, which has {classifier.classes}"
         )
-    logits = classifier.predict_logits(images)
+    return classifier.predict_logits(images)
+
+
+def as_targets(logits: np.ndarray, labels: Labels) -> np.ndarray:
+    """Return what a thief learns: probabilities (n, C) for `soft`, labels (n,) for `top1`."""
     if labels == "top1":
         return logits.argmax(axis=1)
     shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return soft_targets(shifted / shifted.sum(axis=1, keepdims=True), classes)
+    return soft_targets(shifted / shifted.sum(axis=1, keepdims=True), logits.shape[1])
 
 
 def _config(

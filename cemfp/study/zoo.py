@@ -6,13 +6,17 @@ import dataclasses
 from pathlib import Path
 from typing import ClassVar
 
+import numpy as np
+
 from cemfp.classifier import Classifier
 from cemfp.data import load
-from cemfp.from_scratch import Labels, Plan, train_classifier
+from cemfp.from_scratch import Labels, Plan, answer, train_classifier
 from cemfp.roles import Origin
 from cemfp.store import Store
 from cemfp.study.jobs import Job, Progress
 from cemfp.training import Recipe
+
+ANSWERS = "answers.npy"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,6 +30,32 @@ class Net:
 
     name: str = "resnet20"
     arguments: tuple[tuple[str, int], ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class LabelImages(Job):
+    """Ask a source for its logits on all training images, once for all its surrogates.
+
+    Attributes:
+        data: Name of the data set.
+        source: Who answers.
+    """
+
+    kind: ClassVar[str] = "labels"
+
+    data: str
+    source: TrainNet
+
+    def label(self) -> str:
+        """Short name for people."""
+        return f"labels of {self.source.label()}"
+
+    def run(self, store: Store, out: Path, progress: Progress) -> None:
+        """Write the logits (n, C)."""
+        dataset = load(self.data)
+        source = Classifier.load(store.get(self.source.key()))
+        progress(f"{len(dataset.train)} images")
+        np.save(out / ANSWERS, answer(source, dataset.train.images, len(dataset.classes)))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,15 +100,25 @@ class TrainNet(Job):
         """Short name for people."""
         return f"{self.role} {self.origin} {self.net.name} seed {self.seed}"
 
+    def dependencies(self) -> tuple[Job, ...]:
+        """Return the source and its answers; for ground truth nothing."""
+        if self.labels_from is None:
+            return ()
+        return self.labels_from, LabelImages(self.data, self.labels_from)
+
     def run(self, store: Store, out: Path, progress: Progress) -> None:
         """Train, measure the test accuracy, save the classifier."""
-        needed = self.labels_from
-        source = Classifier.load(store.get(needed.key())) if needed is not None else None
+        source, answers = None, None
+        if self.labels_from is not None:
+            model, labels = self.dependencies()
+            source = Classifier.load(store.get(model.key()))
+            answers = np.load(store.get(labels.key()) / ANSWERS, allow_pickle=False)
         classifier = train_classifier(
             self.plan(),
             load(self.data),
             self.recipe,
             source,
+            answers=answers,
             progress=lambda done, total, text: progress(f"step {done}/{total}, {text}"),
         )
         classifier.save(out)

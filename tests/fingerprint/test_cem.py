@@ -1,0 +1,204 @@
+"""Equations 3 to 6 on numbers one can check with a pencil, and what a run of CEM guarantees."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from cemfp.fingerprint import cem
+from cemfp.fingerprint.models import Models
+from cemfp.roles import Origin
+from tests.small_classifiers import helper, linear
+
+# Logits ln p have the softmax p, if p sums to 1.
+P_SOURCE = np.array([[0.5, 0.25, 0.25]], np.float32)
+P_CLEAN = np.array([[0.25, 0.5, 0.25]], np.float32)
+SURR = np.array([[0.6, 0.2, 0.2]], np.float32)
+REF = np.array([[0.5, 0.4, 0.1]], np.float32)
+
+
+def log(values: np.ndarray) -> tf.Tensor:
+    return tf.math.log(tf.constant(values, tf.float32))
+
+
+def loss(**changes: float) -> float:
+    weights = {"alpha": 1.0, "beta": 1.0, "gamma": 1.0, "exclude_clean": False} | changes
+    value = cem.cem_loss(log(P_SOURCE), tf.constant(P_CLEAN), log(SURR), log(REF), **weights)
+    assert value.shape == (1,)
+    return float(value[0])
+
+
+def test_mean_of_the_models_outputs() -> None:
+    # Eq. 3 without dropout: the mean of (.5, .25, .25) and (.25, .5, .25) is (.375, .375, .25).
+    logits = tf.stack([log(P_SOURCE), log(P_CLEAN)])
+    mean = tf.exp(cem.ensemble_probabilities(logits, tf.ones([2, 1, 1])))
+    np.testing.assert_allclose(mean, [[0.375, 0.375, 0.25]], rtol=1e-5)
+
+
+def test_dropped_outputs_count_as_zero() -> None:
+    # Dropping the first model's class 0 and scaling the rest by 1 / (1 - .5) = 2:
+    # ((0, .5, .5) + (.5, 1, .5)) / 2 = (.25, .75, .5).
+    mask = np.full((2, 1, 3), 2.0, np.float32)
+    mask[0, 0, 0] = 0.0
+    logits = tf.stack([log(P_SOURCE), log(P_CLEAN)])
+    mean = tf.exp(cem.ensemble_probabilities(logits, tf.constant(mask)))
+    np.testing.assert_allclose(mean, [[0.25, 0.75, 0.5]], rtol=1e-5)
+
+
+def test_conferrability_logits_are_equation_5() -> None:
+    # (.6, .2, .2) * (1 - (.5, .4, .1)) = (.3, .12, .18)
+    values = cem.conferrability_logits(log(SURR), log(REF))
+    np.testing.assert_allclose(values, [[0.3, 0.12, 0.18]], rtol=1e-5)
+
+
+def test_alpha_term_is_the_negative_log_of_the_highest_score() -> None:
+    # softmax(.3, .12, .18): e^.3 = 1.34986, e^.12 = 1.12750, e^.18 = 1.19722, sum 3.67458.
+    # Highest 1.34986 / 3.67458 = .367351, -ln = 1.001438.
+    assert loss(beta=0.0, gamma=0.0) == pytest.approx(1.001438, abs=1e-5)
+
+
+def test_alpha_term_can_leave_the_clean_class_out() -> None:
+    # argmax of the clean answer is class 1, so classes 0 and 2 remain: class 0 as above.
+    assert loss(beta=0.0, gamma=0.0, exclude_clean=True) == pytest.approx(1.001438, abs=1e-5)
+    # With class 0 as the clean one, class 2 is the best left: 1.19722 / 3.67458, -ln = 1.121438.
+    value = cem.cem_loss(
+        log(P_SOURCE),
+        tf.constant([[0.8, 0.1, 0.1]]),
+        log(SURR),
+        log(REF),
+        alpha=1.0,
+        beta=0.0,
+        gamma=0.0,
+        exclude_clean=True,
+    )
+    assert float(value[0]) == pytest.approx(1.121438, abs=1e-5)
+
+
+def test_beta_term_rewards_leaving_the_clean_answer() -> None:
+    # H(M(x0), M(x')) = -(.25 ln .5 + .5 ln .25 + .25 ln .25) = .173287 + .693147 + .346574
+    # = 1.213008, with a minus sign.
+    assert loss(alpha=0.0, gamma=0.0) == pytest.approx(-1.213008, abs=1e-5)
+
+
+def test_gamma_term_keeps_surrogates_with_the_source() -> None:
+    # H(M(x'), Surr) = -(.5 ln .6 + .25 ln .2 + .25 ln .2) = .255413 + .402359 + .402359 = 1.060132
+    assert loss(alpha=0.0, beta=0.0) == pytest.approx(1.060132, abs=1e-5)
+
+
+def test_weights_scale_their_terms() -> None:
+    # 2 * 1.001438 - 3 * 1.213008 + 4 * 1.060132 = 2.604380
+    assert loss(alpha=2.0, beta=3.0, gamma=4.0) == pytest.approx(2.604380, abs=1e-4)
+
+
+def test_loss_and_gradient_stay_finite_when_everything_saturates() -> None:
+    sure = tf.constant([[200.0, -200.0, 0.0]])
+    with tf.GradientTape() as tape:
+        tape.watch(sure)
+        log_p = cem.ensemble_probabilities(sure[tf.newaxis], tf.ones([1, 1, 1]))
+        value = cem.cem_loss(
+            sure,
+            tf.constant([[0.0, 1.0, 0.0]]),
+            log_p,
+            log_p,
+            alpha=1.0,
+            beta=1.0,
+            gamma=1.0,
+            exclude_clean=False,
+        )
+    assert np.isfinite(value.numpy()).all()
+    assert np.isfinite(tape.gradient(value, sure).numpy()).all()
+
+
+def test_output_dropout_drops_the_asked_share_and_scales_the_rest() -> None:
+    mask = cem._output_mask(tf.constant([20, 50, 10]), 0.3, tf.constant([1, 2])).numpy()
+    assert set(np.unique(mask).round(5)) == {0.0, np.float32(1 / 0.7).round(5)}
+    assert np.mean(mask == 0) == pytest.approx(0.3, abs=0.02)
+
+
+def test_model_dropout_averages_the_models_that_stay() -> None:
+    for number in range(50):
+        mask = cem._model_mask(tf.constant([4, 2, 3]), 0.9, tf.constant([0, number])).numpy()
+        assert mask.shape == (4, 1, 1)
+        assert mask.max() > 0  # one model always stays
+        assert mask.mean() == pytest.approx(1.0)  # so that the mean over four is over the kept
+
+
+@pytest.fixture(scope="module")
+def models() -> Models:
+    """A source, two noisy copies of it, and two strangers."""
+    rng = np.random.default_rng(0)
+    kernels = 4 * rng.normal(size=(3, 8, 4))
+    copies = [kernels[0] + rng.normal(size=(8, 4)) for _ in range(2)]
+    return Models(
+        linear(kernels[0], shape=(2, 2, 2)),
+        [helper(kernel, Origin.SURROGATE, shape=(2, 2, 2)) for kernel in copies],
+        [helper(kernel, Origin.REFERENCE, shape=(2, 2, 2)) for kernel in kernels[1:]],
+    )
+
+
+@pytest.fixture(scope="module")
+def images(models: Models) -> np.ndarray:
+    return np.random.default_rng(0).random((6, *models.source.input_shape), np.float32)
+
+
+FORMS = [
+    cem.CEM(epsilon=0.1, steps=5, learning_rate=0.05),
+    cem.CEM(epsilon=0.1, steps=5, learning_rate=0.05, beta=1.0, gamma=1.0, exclude_clean=False),
+    cem.CEM(epsilon=0.1, steps=5, learning_rate=0.05, dropout_of="model", random_start=True),
+    cem.CEM(epsilon=0.1, steps=5, learning_rate=0.05, dropout=0.0, early_stop=True),
+]
+
+
+@pytest.mark.parametrize("method", FORMS, ids=str)
+def test_stays_in_the_ball_and_the_box(method: cem.CEM, models: Models, images: np.ndarray) -> None:
+    result = method(images, models, seed=0)
+    assert result.shape == images.shape and result.dtype == np.float32
+    assert np.abs(result - images).max() <= 0.1 + 1e-6
+    assert result.min() >= 0.0 and result.max() <= 1.0
+    assert np.abs(result - images).max() > 0.01  # and it moves
+
+
+@pytest.mark.parametrize("method", FORMS, ids=str)
+def test_the_seed_decides(method: cem.CEM, models: Models, images: np.ndarray) -> None:
+    first = method(images, models, seed=0)
+    np.testing.assert_array_equal(first, method(images, models, seed=0))
+    if method.dropout:
+        assert np.abs(first - method(images, models, seed=1)).max() > 0
+
+
+def test_epsilon_zero_gives_the_images_back(models: Models, images: np.ndarray) -> None:
+    result = cem.CEM(epsilon=0.0, steps=2)(images, models, seed=0)
+    np.testing.assert_array_equal(result, images)
+
+
+def test_the_loss_falls(models: Models, images: np.ndarray) -> None:
+    seen: list[float] = []
+    method = cem.CEM(epsilon=0.3, steps=40, learning_rate=0.02, dropout=0.0)
+    method(images, models, seed=0, progress=lambda _d, _t, text: seen.append(float(text[5:])))
+    assert len(seen) == 40
+    assert seen[-1] < seen[0] - 0.05
+
+
+def test_early_stop_keeps_an_example_where_it_was_judged(
+    models: Models, images: np.ndarray
+) -> None:
+    everyone = [models.source, *models.surrogates]
+    same = dataclasses.replace(models, surrogates=models.surrogates[:0])
+    with pytest.raises(ValueError, match="at least one surrogate"):
+        cem.CEM()(images, same, seed=0)
+    method = cem.CEM(epsilon=1.0, steps=60, learning_rate=0.05, dropout=0.0, early_stop=True)
+    result = method(images, models, seed=0)
+    label = models.source.predict_labels(result)
+    left = label != models.source.predict_labels(images)
+    follow = np.all([m.predict_labels(result) == label for m in everyone], axis=0)
+    differ = np.all([m.predict_labels(result) != label for m in models.references], axis=0)
+    assert (left & follow & differ).any()
+
+
+@pytest.mark.parametrize("changes", [{"epsilon": -0.1}, {"steps": 0}, {"dropout": 1.0}])
+def test_bad_settings_are_refused(changes: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="expected"):
+        cem.CEM(**changes)  # type: ignore[arg-type]
