@@ -1,0 +1,52 @@
+"""The command `cemfp` and what all of its commands share."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import click
+
+from cemfp import __version__
+from cemfp.cli.demo import demo
+from cemfp.cli.errors import one_line_errors
+from cemfp.cli.fingerprints import calibrate, fingerprint
+from cemfp.cli.inspection import inspect
+from cemfp.cli.quiet import quiet_libraries
+from cemfp.cli.training import evaluate, train
+from cemfp.cli.verification import verify
+
+DEBUG = "CEMFP_DEBUG"
+
+
+class Program(click.Group):
+    """A group whose failures are one line and exit status 2, whatever raised them."""
+
+    def make_context(self, *args: Any, **extra: Any) -> click.Context:
+        """Read the options that stand before the command."""
+        with one_line_errors(debug=bool(os.environ.get(DEBUG))):
+            return super().make_context(*args, **extra)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        quiet_libraries()
+        with one_line_errors(debug=ctx.params["debug"]):
+            return super().invoke(ctx)
+
+
+@click.group(cls=Program)
+@click.version_option(__version__, prog_name="cemfp")
+@click.option("--debug", is_flag=True, envvar=DEBUG, help="Show the traceback of a failure.")
+def main(debug: bool) -> None:
+    """Fingerprint an image classifier, and find out whether another model is a copy of it.
+
+    Exit status: 0 success, 2 bad use or failure, 130 interrupted. `cemfp verify` has 1 and 3, too.
+
+    \b
+    Example: cemfp demo
+    """
+    del debug  # read by Program.invoke
+
+
+for command in (train, evaluate, fingerprint, calibrate, verify, inspect, demo):
+    main.add_command(command)

@@ -1,0 +1,245 @@
+"""`cemfp fingerprint` and `cemfp calibrate`."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cemfp.cli import options
+from cemfp.cli.generated import GeneratedCommand, options_of
+from cemfp.cli.options import SeveralValues
+from cemfp.cli.work import check_file, echo_json, open_classifier, progress_bar
+from cemfp.roles import Origin, Role
+
+if TYPE_CHECKING:
+    from cemfp.classifier import Classifier
+    from cemfp.fingerprint.artifact import Fingerprint
+
+
+class Methods(click.Group):
+    """One command per row of `METHODS`, made when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the methods' names."""
+        from cemfp.fingerprint.methods import METHODS
+
+        return list(METHODS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return the method's command: the shared options and its hyper-parameters."""
+        from cemfp.fingerprint.methods import METHODS
+
+        if cmd_name not in METHODS:
+            return None
+        method, bound = _class_of(METHODS[cmd_name])
+        command = click.command(
+            cmd_name,
+            cls=GeneratedCommand,
+            generate=lambda: options_of(method, skip=bound),
+            help=f"{(method.__doc__ or '').splitlines()[0]}\n\n\b\nExample: {_example(cmd_name)}",
+        )
+        return command(_shared(functools.partial(_make, cmd_name)))
+
+
+def _class_of(factory: Callable[..., Any]) -> tuple[type, list[str]]:
+    """Return the dataclass behind a row of `METHODS`, and the fields that the row has set."""
+    if not isinstance(factory, functools.partial):
+        return factory, []  # type: ignore[return-value]
+    names = [field.name for field in dataclasses.fields(factory.func)]  # type: ignore[arg-type]
+    return factory.func, names[: len(factory.args)] + list(factory.keywords)  # type: ignore[return-value]
+
+
+def _example(method: str) -> str:
+    helpers = " --surrogate 'zoo/surrogate-*' --reference 'zoo/reference-*'"
+    return (
+        f"cemfp fingerprint {method} --source zoo/source{helpers if method == 'cem' else ''} "
+        "--data digits --size 40 --out my.cemfp"
+    )
+
+
+def _shared(function: Any) -> Any:
+    """Add the options that every method has."""
+    helper = "Repeatable; for methods that use the defender's models, else ignored."
+    decorators = (
+        click.option(
+            "--source",
+            type=options.ClassifierPath(),
+            required=True,
+            metavar="C",
+            help="Model to protect.",
+        ),
+        options.classifiers("--surrogate", f"Defender's nets, labelled by the source. {helper}"),
+        options.classifiers("--reference", f"Defender's nets, trained on the truth. {helper}"),
+        options.data,
+        click.option(
+            "--size", type=click.IntRange(1), default=100, show_default=True, help="Inputs wanted."
+        ),
+        click.option(
+            "--candidates",
+            type=click.IntRange(0),
+            default=0,
+            show_default=True,
+            help="Images to start from; 0 takes three times the size.",
+        ),
+        click.option(
+            "--threshold",
+            type=options.Number(0, 1),
+            default=0.95,
+            show_default=True,
+            help="Least conferrability on the defender's models.",
+        ),
+        click.option(
+            "--balance/--no-balance", default=True, show_default=True, help="Classes take turns."
+        ),
+        click.option(
+            "--quantize/--no-quantize", default=True, show_default=True, help="Round to 8 bits."
+        ),
+        options.seed,
+        options.keras_inputs,
+        options.output("New fingerprint file."),
+        options.quiet,
+        options.dry_run,
+    )
+    return functools.reduce(lambda made, option: option(made), reversed(decorators), function)
+
+
+@click.group(cls=Methods)
+def fingerprint() -> None:
+    """Make a fingerprint of a model, by one of several methods.
+
+    \b
+    Example: cemfp fingerprint cem --help
+    """
+
+
+def _make(
+    name: str,
+    *,
+    source: Path,
+    surrogate: tuple[Path, ...],
+    reference: tuple[Path, ...],
+    data: str,
+    scale: float,
+    offset: float,
+    out: Path,
+    force: bool,
+    quiet: bool,
+    dry_run: bool,
+    **values: Any,
+) -> None:
+    from cemfp.data import load
+    from cemfp.fingerprint.generate import make_fingerprint
+
+    check_file(out)
+    method, settings = _method(name, values)
+    if method.ensemble and not (surrogate and reference):
+        raise click.UsageError(f"{name} needs at least one --surrogate and one --reference.")
+    if dry_run:
+        models = {"source": source, "surrogate": surrogate, "reference": reference}
+        parameters = dataclasses.asdict(method)
+        return echo_json(
+            {"method": name, "data": data, **models, **parameters, **settings, "out": out}
+        )
+    models = _models(source, surrogate, reference, scale, offset)
+    with progress_bar(name, quiet=quiet) as progress:
+        made, shortfall = make_fingerprint(
+            method, models, load(data), **settings, progress=progress
+        )
+    _write(made, out)
+    click.echo(f"{out}: {len(made)} inputs by {name}; set its threshold with cemfp calibrate")
+    if shortfall:
+        click.echo(f"Note: {shortfall}", err=True)
+
+
+def _method(name: str, values: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """Return the method with its hyper-parameters, and the values that are not its own."""
+    from cemfp.fingerprint.methods import METHODS
+
+    names = {field.name for field in dataclasses.fields(_class_of(METHODS[name])[0])}
+    own = {key: value for key, value in values.items() if key in names}
+    rest = {key: value for key, value in values.items() if key not in names}
+    return METHODS[name](**own), rest
+
+
+def _models(
+    source: Path,
+    surrogates: tuple[Path, ...],
+    references: tuple[Path, ...],
+    scale: float,
+    offset: float,
+) -> Any:
+    from cemfp.fingerprint.models import Models
+
+    groups = _groups(surrogates, references, scale, offset, Role.DEFENDER)
+    owned = open_classifier(source, scale, offset, role=Role.SOURCE, origin=Origin.SOURCE)
+    return Models(owned, *groups)
+
+
+def _groups(
+    surrogates: tuple[Path, ...],
+    references: tuple[Path, ...],
+    scale: float,
+    offset: float,
+    role: Role,
+) -> tuple[list[Classifier], list[Classifier]]:
+    """Open surrogates and references."""
+    above, below = (
+        [open_classifier(path, scale, offset, role=role, origin=origin) for path in paths]
+        for origin, paths in ((Origin.SURROGATE, surrogates), (Origin.REFERENCE, references))
+    )
+    return above, below
+
+
+def _write(made: Fingerprint, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    made.save(path)
+
+
+@click.command(cls=SeveralValues)
+@click.argument("file", type=options.PATH)
+@options.classifiers("--surrogate", "Calibration nets, labelled by the source.", required=True)
+@options.classifiers("--reference", "Calibration nets, trained on the truth.", required=True)
+@options.keras_inputs
+@options.output("Another file for the result.  [default: FILE]", required=False)
+def calibrate(
+    file: Path,
+    surrogate: tuple[Path, ...],
+    reference: tuple[Path, ...],
+    scale: float,
+    offset: float,
+    out: Path | None,
+    force: bool,
+) -> None:
+    """Set a fingerprint's threshold from models that are known, and store it in FILE.
+
+    The models have the role `calibration`: neither did they help to make the fingerprint, nor are
+    they ever suspects.
+
+    \b
+    Example:
+      cemfp calibrate my.cemfp --surrogate 'zoo/cal-surr-*' --reference 'zoo/cal-ref-*'
+    """
+    from cemfp import verification
+    from cemfp.fingerprint.artifact import Fingerprint
+
+    target = out or file
+    check_file(target)
+    loaded = Fingerprint.load(file)
+    groups = _groups(surrogate, reference, scale, offset, Role.CALIBRATION)
+    calibrated = verification.calibrate(loaded, *groups)
+    _write(calibrated, target)
+    made = calibrated.calibration
+    assert made is not None
+    click.echo(
+        f"{target}: threshold {made.threshold:.3f}, {made.rule} (surrogates "
+        f"{_spread(made.surrogate_scores)}, references {_spread(made.reference_scores)})"
+    )
+
+
+def _spread(scores: tuple[float, ...]) -> str:
+    return f"{min(scores):.2f} to {max(scores):.2f}, n = {len(scores)}"

@@ -1,0 +1,171 @@
+"""Kinds of values that commands take, and the options that several of them share."""
+
+from __future__ import annotations
+
+import functools
+import glob
+import importlib
+import math
+import os
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+PATH = click.Path(path_type=Path)
+
+
+class ChoiceFrom(click.Choice):
+    """A choice among the keys of a table that is imported only when it is needed.
+
+    Attributes:
+        table: `module:NAME` of a dictionary, `NETS` say, or of anything to iterate over.
+    """
+
+    def __init__(self, table: str) -> None:
+        self.table, self.case_sensitive = table, True
+
+    @functools.cached_property
+    def choices(self) -> tuple[str, ...]:  # type: ignore[override]
+        """The keys."""
+        module, _, name = self.table.partition(":")
+        return tuple(getattr(importlib.import_module(module), name))
+
+
+class Number(click.FloatRange):
+    """A float in a range; unlike click's, NaN and infinity are in none."""
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> float:
+        """Return the number."""
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a finite number.", param, ctx)
+        return number
+
+
+class ClassifierPath(click.ParamType):
+    """A classifier directory or a `.keras` file; looked at, not loaded."""
+
+    name = "classifier"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Path:
+        """Return the path."""
+        path = Path(value)
+        if (path / "config.json").is_file():
+            return path
+        if not path.exists():
+            self.fail(f"{value}: no such file or directory.", param, ctx)
+        # Keras would read a renamed HDF5 file, too, and run the code hidden in it.
+        if path.suffix != ".keras" or not zipfile.is_zipfile(path):
+            self.fail(
+                f"expected a classifier directory (with config.json) or a .keras file. "
+                f"Received: {value}.",
+                param,
+                ctx,
+            )
+        return path
+
+
+class ClassifierPaths(ClassifierPath):
+    """The same, or a pattern that stands for several: 'zoo/surrogate-*'."""
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[Path, ...]:  # type: ignore[override]
+        """Return the paths, sorted."""
+        if os.path.exists(value) or not glob.has_magic(value):
+            return (super().convert(value, param, ctx),)
+        found = sorted(glob.glob(value))
+        if not found:
+            self.fail(f"{value}: nothing matches this pattern.", param, ctx)
+        return tuple(super(ClassifierPaths, self).convert(path, param, ctx) for path in found)
+
+
+class SeveralValues(click.Command):
+    """A command whose repeatable options also take several values at once.
+
+    `--surrogate a b c` is `--surrogate a --surrogate b --surrogate c`: this is what the shell makes
+    of `--surrogate zoo/surrogate-*`.
+    """
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Repeat the option before each of its values, then parse as ever."""
+        repeatable = {
+            name
+            for param in self.get_params(ctx)
+            if isinstance(param, click.Option) and param.multiple
+            for name in param.opts
+        }
+        return super().parse_args(ctx, list(_repeat(args, repeatable)))
+
+
+def _repeat(arguments: Sequence[str], repeatable: set[str]) -> Iterator[str]:
+    option, fed = "", False
+    for argument in arguments:
+        if argument.startswith("-"):
+            option, fed = (argument if argument in repeatable else ""), False
+        elif option and fed:
+            yield option
+        else:
+            fed = True
+        yield argument
+
+
+def _flatten(ctx: click.Context, param: click.Parameter, groups: Any) -> tuple[Path, ...]:
+    """Put the matches of all patterns in one list, each path once."""
+    return tuple(dict.fromkeys(path for group in groups for path in group))
+
+
+def new_path(ctx: click.Context, param: click.Parameter, path: Path | None) -> Path | None:
+    """Refuse a place that is taken or that cannot be written, before any work is done."""
+    if path is None:
+        return None
+    path = path.absolute()
+    if path.exists() and not ctx.params.get("force"):
+        raise click.BadParameter("exists already; name another or add --force.", ctx, param)
+    above = next(parent for parent in path.parents if parent.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK):
+        raise click.BadParameter(f"{above} is not a directory one can write to.", ctx, param)
+    return path
+
+
+def classifiers(name: str, text: str, **settings: Any) -> Callable[..., Any]:
+    """Return the repeatable option `name` for classifiers."""
+    kind = ClassifierPaths()
+    return click.option(
+        name, type=kind, multiple=True, callback=_flatten, metavar="C...", help=text, **settings
+    )
+
+
+def output(kind: str, *, required: bool = True) -> Callable[..., Any]:
+    """Return the options --out and --force."""
+    out = click.option("--out", type=PATH, callback=new_path, required=required, help=kind)
+    return lambda function: out(force(function))
+
+
+data = click.option("--data", type=ChoiceFrom("cemfp.data:DATASETS"), required=True, help="Data.")
+seed = click.option(
+    "--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True, help="Random seed."
+)
+# Eager, because `new_path` asks for it whatever the order on the command line.
+force = click.option("--force", is_flag=True, is_eager=True, help="Replace what exists.")
+quiet = click.option("--quiet", "-q", is_flag=True, help="Show no progress.")
+dry_run = click.option(
+    "--dry-run", "-n", is_flag=True, help="Print the configuration as JSON and stop."
+)
+json_output = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+def keras_inputs(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add --scale and --offset."""
+    scale = click.option(
+        "--scale",
+        type=Number(min=0, min_open=True),
+        default=1.0,
+        show_default=True,
+        help="A .keras file gets x * SCALE + OFFSET for pixels x in [0, 1]; 255 for grey levels.",
+    )
+    offset = click.option(
+        "--offset", type=Number(), default=0.0, show_default=True, help="See --scale."
+    )
+    return scale(offset(function))

@@ -1,0 +1,159 @@
+"""`cemfp train` and `cemfp evaluate`."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cemfp.cli import options
+from cemfp.cli.generated import GeneratedCommand, options_of
+from cemfp.cli.work import (
+    check_replaceable,
+    echo_json,
+    new_directory,
+    open_classifier,
+    progress_bar,
+)
+from cemfp.roles import Origin, Role
+
+
+def _recipe_options() -> list[click.Option]:
+    from cemfp.precision import POLICIES
+    from cemfp.training import Recipe
+
+    return options_of(Recipe, precision=click.Choice(POLICIES))
+
+
+@click.command(cls=GeneratedCommand, generate=_recipe_options)
+@options.data
+@click.option(
+    "--net",
+    type=options.ChoiceFrom("cemfp.nets:NETS"),
+    default="resnet20",
+    show_default=True,
+    help="Architecture.",
+)
+@click.option("--width", type=click.IntRange(1), help="Channels of the first stage.  [default: 16]")
+@click.option(
+    "--depth", type=click.IntRange(1), help="Weighted layers: 8, 14, 20...  [default: 20]"
+)
+@click.option(
+    "--labels-from",
+    type=options.ClassifierPath(),
+    metavar="C",
+    help="Classifier that labels the images, in place of the ground truth.",
+)
+@click.option(
+    "--labels",
+    type=click.Choice(["soft", "top1"]),
+    help="What --labels-from gives: probabilities or the label.  [default: soft]",
+)
+@click.option(
+    "--images",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Training images, drawn by the seed; 0 takes all.",
+)
+@click.option(
+    "--role",
+    type=click.Choice([role.value for role in Role]),
+    help="What the model may be used for.  [default: source; attacker with --labels-from]",
+)
+@options.seed
+@options.keras_inputs
+@options.output("New classifier directory.")
+@options.quiet
+@options.dry_run
+def train(
+    out: Path, force: bool, quiet: bool, dry_run: bool, scale: float, offset: float, **values: Any
+) -> None:
+    """Train a classifier and save it as a directory.
+
+    \b
+    Example:
+      cemfp train --data digits --images 150 --width 8 --depth 8 --epochs 60 --batch-size 64
+        --learning-rate 0.1 --no-flip --pad 0 --out zoo/source
+      cemfp train --data digits --labels-from zoo/source --width 8 --depth 8 --epochs 20
+        --learning-rate 0.1 --no-flip --pad 0 --seed 4000 --out zoo/thief
+    """
+    from cemfp.data import load
+    from cemfp.from_scratch import train_classifier
+
+    check_replaceable(out)
+    data, labels_from = values.pop("data"), values.pop("labels_from")
+    plan, recipe = _settings(labels_from is not None, values)
+    if dry_run:
+        given = {"data": data, "labels_from": labels_from, "out": out}
+        return echo_json(given | dataclasses.asdict(plan) | {"recipe": dataclasses.asdict(recipe)})
+    teacher = None
+    if labels_from is not None:
+        teacher = open_classifier(
+            labels_from, scale, offset, role=Role.SOURCE, origin=Origin.SOURCE
+        )
+    with progress_bar("train", quiet=quiet) as progress:
+        classifier = train_classifier(plan, load(data), recipe, teacher, progress=progress)
+    with new_directory(out) as directory:
+        classifier.save(directory)
+    accuracy = classifier.config.training["test_accuracy"]
+    click.echo(f"{out}: {plan.role}, {plan.origin}, {accuracy:.2%} right on {data}'s test images")
+
+
+def _settings(labelled: bool, values: dict[str, Any]) -> tuple[Any, Any]:
+    """Return plan and recipe from what was typed.
+
+    Raises:
+        click.UsageError: Options that contradict each other.
+    """
+    from cemfp.from_scratch import Plan
+    from cemfp.training import Recipe
+
+    labels = values.pop("labels")
+    role = values.pop("role") or (Role.ATTACKER if labelled else Role.SOURCE).value
+    if labels and not labelled:
+        raise click.UsageError("--labels needs --labels-from.")
+    if labelled and role == Role.SOURCE:
+        raise click.UsageError("a source learns from the ground truth: leave --labels-from out.")
+    plan = Plan(
+        net=values.pop("net"),
+        arguments={n: v for n in ("width", "depth") if (v := values.pop(n)) is not None},
+        seed=values.pop("seed"),
+        role=role,
+        labels=(labels or "soft") if labelled else "truth",
+        images=values.pop("images"),
+    )
+    return plan, Recipe(**values)
+
+
+@click.command()
+@click.argument("classifier", type=options.ClassifierPath(), metavar="CLASSIFIER")
+@options.data
+@options.keras_inputs
+@options.json_output
+def evaluate(classifier: Path, data: str, scale: float, offset: float, as_json: bool) -> None:
+    """Measure a classifier's accuracy on a data set's test images.
+
+    CLASSIFIER is a classifier directory or a .keras file of your own.
+
+    \b
+    Example: cemfp evaluate zoo/source --data digits
+    """
+    from cemfp.data import load
+
+    model = open_classifier(classifier, scale, offset, role=Role.SOURCE, origin=Origin.SOURCE)
+    dataset = load(data)
+    if model.classes != len(dataset.classes):
+        raise click.UsageError(
+            f"{data} has {len(dataset.classes)} classes. Received: {classifier}, "
+            f"which has {model.classes}."
+        )
+    accuracy = model.accuracy(dataset.test.images, dataset.test.labels)
+    if as_json:
+        provenance = dataclasses.asdict(dataset.provenance)
+        return echo_json({"classifier": classifier, "accuracy": accuracy, "data": provenance})
+    stand_in = " (a stand-in data set)" if dataset.provenance.stand_in else ""
+    count = len(dataset.test)
+    click.echo(f"{classifier}: {accuracy:.2%} right on {count} test images of {data}{stand_in}")

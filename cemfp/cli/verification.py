@@ -1,0 +1,71 @@
+"""`cemfp verify`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from cemfp.cli import options
+from cemfp.cli.work import echo_json
+
+BETWEEN = options.Number(0, 1, min_open=True, max_open=True)
+
+
+@click.command()
+@click.argument("file", type=options.PATH)
+@click.argument("suspect")
+@options.json_output
+@click.option(
+    "--threshold",
+    type=BETWEEN,
+    help="Share of key answers that makes a copy.  [default: the calibration's]",
+)
+@click.option(
+    "--confidence", type=BETWEEN, default=0.95, show_default=True, help="Of the interval."
+)
+@click.option(
+    "--scale",
+    type=options.Number(0, min_open=True),
+    help="Multiply the inputs in [0, 1] of a .keras file or a function; 255 for grey levels.",
+)
+@click.pass_context
+def verify(
+    ctx: click.Context,
+    file: Path,
+    suspect: str,
+    as_json: bool,
+    threshold: float | None,
+    confidence: float,
+    scale: float | None,
+) -> None:
+    """Say whether SUSPECT is a copy of the model whose fingerprint is in FILE.
+
+    SUSPECT is a classifier directory, a .keras file of your own (never a stranger's: it can run
+    code), or python:module:function, which takes images and returns labels or scores.
+
+    Exit status: 0 match, 1 no match, 2 bad use or failure, 3 inconclusive.
+
+    \b
+    Example: cemfp verify my.cemfp zoo/thief
+    """
+    from cemfp import verification
+    from cemfp.fingerprint.artifact import Fingerprint
+    from cemfp.suspects import open_suspect
+
+    loaded = Fingerprint.load(file)
+    shape = loaded.inputs.shape[1:]
+    opened = open_suspect(suspect, input_shape=shape, classes=loaded.classes, scale=scale)
+    verdict = verification.verify(loaded, opened, threshold=threshold, confidence=confidence)
+    if as_json:
+        echo_json({"suspect": suspect, "fingerprint": file, **verdict.to_dict()})
+    else:
+        click.echo(f"{suspect}: {verdict.decision}. {verdict.reason}")
+    ctx.exit(_status(verdict.decision))
+
+
+def _status(decision: str) -> int:
+    """Return the exit status of a decision."""
+    from cemfp.verification import Decision
+
+    return {Decision.MATCH: 0, Decision.NO_MATCH: 1, Decision.INCONCLUSIVE: 3}[Decision(decision)]

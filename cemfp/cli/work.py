@@ -1,0 +1,109 @@
+"""What the commands do around the library: open models, show progress, write results whole."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cemfp.cli.errors import Failure
+from cemfp.files import sync_tree
+
+if TYPE_CHECKING:
+    from cemfp.classifier import Classifier
+
+Progress = Callable[[int, int, str], None]
+
+
+def open_classifier(
+    path: Path, scale: float, offset: float, *, role: str, origin: str
+) -> Classifier:
+    """Load a classifier directory, or a user's own Keras file.
+
+    Args:
+        path: Directory or `.keras` file.
+        scale, offset: What the Keras file wants; see `Classifier.from_keras`.
+        role, origin: What the Keras file counts as, since it does not say; a directory does.
+    """
+    from cemfp.classifier import Classifier
+
+    if path.is_dir():
+        return Classifier.load(path)
+    return Classifier.from_keras(path, scale=scale, offset=offset).with_role(role, origin)
+
+
+def echo_json(value: Any) -> None:
+    """Print `value` as indented JSON."""
+    click.echo(json.dumps(value, indent=2, default=str))
+
+
+@contextlib.contextmanager
+def progress_bar(label: str, *, quiet: bool) -> Iterator[Progress]:
+    """Yield a function of (steps done, steps in all, text) that shows a bar with the time left.
+
+    Nothing is shown where standard error is no terminal.
+    """
+    from tqdm import tqdm
+
+    disable = True if quiet else None  # None: only where there is a terminal
+    with tqdm(desc=label, disable=disable, file=sys.stderr, leave=False, unit="step") as bar:
+
+        def show(done: int, total: int, text: str) -> None:
+            bar.total = total
+            bar.set_postfix_str(text, refresh=False)
+            bar.update(done - bar.n)
+
+        yield show
+
+
+@contextlib.contextmanager
+def new_directory(path: Path) -> Iterator[Path]:
+    """Yield an empty directory that becomes `path` when the block ends well; else nothing is left.
+
+    A classifier directory, or an empty one, that is there already is replaced.
+
+    Raises:
+        Failure: Something else is there.
+    """
+    check_replaceable(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = _beside(path)
+    temporary.mkdir()
+    try:
+        yield temporary
+        sync_tree(temporary)
+        old = _beside(path)
+        if path.exists():
+            os.rename(path, old)
+        os.rename(temporary, path)
+        shutil.rmtree(old, ignore_errors=True)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def check_replaceable(path: Path) -> None:
+    """Let --force replace what this command makes, never a directory of something else."""
+    if path.exists() and not (path / "config.json").is_file() and not _empty(path):
+        raise Failure(f"{path} is no classifier directory: not replaced, even with --force.")
+
+
+def check_file(path: Path) -> None:
+    """Let --force replace a file, never a directory."""
+    if path.is_dir():
+        raise Failure(f"{path} is a directory: name a file.")
+
+
+def _empty(path: Path) -> bool:
+    return path.is_dir() and not any(path.iterdir())
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
