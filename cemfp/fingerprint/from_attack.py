@@ -27,7 +27,7 @@ class FromAttack:
     epsilon: float = 0.025
 
     def __post_init__(self) -> None:
-        if self.attack not in attacks.ATTACKS or self.epsilon <= 0:
+        if self.attack not in attacks.ATTACKS or not self.epsilon > 0:
             raise ValueError(
                 f"expected an attack among {', '.join(attacks.ATTACKS)} and epsilon > 0. "
                 f"Received: {self.attack!r}, {self.epsilon}"
