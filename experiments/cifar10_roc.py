@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from cemfp.fingerprint.artifact import Fingerprint
 from cemfp.fingerprint.from_attack import FromAttack
 from cemfp.fingerprint.ipguard import IPGuard
 from cemfp.study import figures
@@ -28,6 +29,9 @@ def jobs(profile: Profile) -> dict[str, ScoreFingerprint]:
 
 
 def draw(rows: Rows, profile: Profile, directory: Path) -> None:
-    """Draw CAEAcc of every evaluation model, and the ROC curves."""
+    """Draw CAEAcc of every evaluation model, the ROC curves, and CEM's fingerprint."""
     del profile  # the rows say what they are of
+    fingerprint = directory.parent / f"{NAME}.cemfp"
+    if fingerprint.is_file():
+        figures.gallery(Fingerprint.load(fingerprint), directory / "cifar10_fingerprint")
     figures.roc([row for row in rows.values() if "models" in row], directory / NAME)

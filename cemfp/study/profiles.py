@@ -102,9 +102,10 @@ PROFILES = {
             evaluation=5,
             size=100,
             candidates=150,
-            steps=300,
+            steps=150,
             epsilon=0.025,
             epsilons=(0.01, 0.025, 0.05),
+            learning_rate=1e-3,
         ),
         Profile(
             name="paper",
