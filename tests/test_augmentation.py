@@ -1,6 +1,7 @@
 """Crops and mirror images: on pixels that say where they come from."""
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from cemfp.augmentation import augment
@@ -52,11 +53,15 @@ def test_nothing_is_mirrored_unless_asked_for():
     assert (left < right).all()
 
 
-def test_the_place_and_the_mirror_image_are_drawn_apart():
-    _, left, right = corners(run(4, flip=True))
-    mirrored, place = left > right, np.minimum(left, right)
-    for column in range(3):
-        assert 0.3 < mirrored[place == column].mean() < 0.7
+@pytest.mark.parametrize("size", [4, 5])
+def test_rows_columns_and_mirror_image_are_drawn_apart(size):
+    # Two places for a crop of 5: a generator used twice would give the same bit each time.
+    rows, left, right = corners(run(size, flip=True))
+    mirrored, columns = left > right, np.minimum(left, right)
+    for place in range(SIDE - size + 1):
+        assert 0.3 < mirrored[columns == place].mean() < 0.7
+        assert 0.3 < mirrored[rows == place].mean() < 0.7
+        assert len(np.unique(rows[columns == place])) == SIDE - size + 1
 
 
 def test_a_margin_is_never_touched():

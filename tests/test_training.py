@@ -294,6 +294,38 @@ def test_small_crops_come_first_and_the_full_size_last():
     assert model.input_shape == (None, 8, 8, 1)
 
 
+def seen_images(images, *, seed=0, **changes):
+    """What the net sees of `images` at each step, one batch of all of them."""
+    seen = []
+
+    def record(model, images, targets):
+        tf.py_function(lambda x: seen.append(x.numpy()), [images], [])
+        return loss_gradients(model, images, targets)
+
+    labels = np.zeros(len(images), np.int64)
+    recipe = change(batch_size=len(images), learning_rate=0.01, **changes)
+    train(tiny_net, images, labels, recipe, seed=seed, gradients=record)
+    return seen
+
+
+def test_small_crops_stay_inside_the_image_and_full_size_ones_use_the_padding():
+    white = np.ones((40, 8, 8, 1), np.float32)
+    *small, full = seen_images(white, epochs=4, crop=6, full_size=0.25, pad=2)
+    assert all(crop.shape == (40, 6, 6, 1) and crop.min() == 1.0 for crop in small)
+    assert full.shape == white.shape and full.min() == 0.0
+
+
+def test_every_step_and_every_seed_augments_in_its_own_way():
+    # One image, so that order plays no part: only its place in the padding and its mirroring do.
+    image = np.arange(64, dtype=np.float32).reshape(1, 8, 8, 1) / 64
+    first, same, other = (
+        [x.tobytes() for x in seen_images(image, seed=seed, epochs=6, pad=3, flip=True)]
+        for seed in (1, 1, 2)
+    )
+    assert first == same and first != other
+    assert len(set(first)) > 3
+
+
 def test_lower_precision_ends_in_a_float32_model():
     digits = data.load("digits").train.take(np.arange(16))
     dtypes = []

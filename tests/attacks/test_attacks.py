@@ -68,8 +68,9 @@ def test_the_labels_given_are_left_not_the_truth(attack, trained):
 
 def test_the_seed_decides(attack, trained):
     classifier, images, labels = trained
-    first, same = (attack(images, labels, classifier, 0.05, 3) for _ in range(2))
-    np.testing.assert_array_equal(first, same)
+    first = attack(images, labels, classifier, 0.05, 3)
+    np.random.random()  # noqa: NPY002 - moves on the state that an attack might draw from
+    np.testing.assert_array_equal(attack(images, labels, classifier, 0.05, 3), first)
 
 
 def test_pgd_starts_at_random_and_the_others_do_not(trained):

@@ -89,6 +89,16 @@ def test_width_and_depth_of_a_resnet():
     assert layers(tf.keras.layers.Conv2D, width=5)[-1].filters == 20
 
 
+def test_a_resnet_halves_the_side_at_each_stage_and_adds_every_block_to_its_input():
+    model = NETS["resnet20"]((32, 32, 3), 10, width=4, depth=14)
+    sums = [layer for layer in model.layers if isinstance(layer, tf.keras.layers.Add)]
+    assert [layer.output_shape[1:] for layer in sums] == [
+        *[(32, 32, 4)] * 2,
+        *[(16, 16, 8)] * 2,
+        *[(8, 8, 16)] * 2,
+    ]
+
+
 @pytest.mark.parametrize("arguments", [{"depth": 18}, {"depth": 2}, {"depth": 0}, {"width": 0}])
 def test_a_resnet_of_impossible_size_is_refused(arguments):
     with pytest.raises(ValueError, match=r"expected depth 8, 14, 20.*Received"):
