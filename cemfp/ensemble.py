@@ -19,7 +19,9 @@ from cemfp import steps
 from cemfp.classifier import Classifier
 from cemfp.folding import Folded, Program, fold
 
-PARALLEL = 4  # members whose passes may overlap: while one waits for memory, another computes
+# TensorFlow 2.15 ends in a segmentation fault when the passes of two members overlap: they race
+# for the buffers of the lists that hold scores and activations.
+PARALLEL = 1
 
 
 class EnsembleError(ValueError):
