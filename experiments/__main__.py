@@ -8,11 +8,13 @@ from pathlib import Path
 
 import click
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+from cemfp.cli.quiet import quiet_libraries
 
-from cemfp.store import Store
-from cemfp.study.profiles import PROFILES
-from experiments import runner
+quiet_libraries()  # before the imports that would speak
+
+from cemfp.store import Store  # noqa: E402
+from cemfp.study.profiles import PROFILES  # noqa: E402
+from experiments import runner  # noqa: E402
 
 
 def _options(command: Callable[..., None]) -> Callable[..., None]:
@@ -47,7 +49,14 @@ def main() -> None:
 
 @main.command()
 @_options
-@click.option("--jobs", "-j", default=1, show_default=True, help="Trainings at once.")
+@click.option(
+    "--jobs",
+    "-j",
+    type=click.IntRange(1),
+    default=min(os.cpu_count() or 1, 4),
+    show_default="one per core, at most 4",
+    help="Trainings at once.",
+)
 @click.option(
     "--threads", type=click.IntRange(1), help="Threads of each; by default an even share."
 )

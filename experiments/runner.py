@@ -67,7 +67,7 @@ def rows_path(profile: Profile, name: str) -> Path:
 def collect(experiments: Sequence[Experiment], profile: Profile, store: Store) -> None:
     """Copy rows, and the fingerprints of the central experiment, from the store to `results/`.
 
-    A method that gave no fingerprint is a result too: its row says so.
+    A method that gave no fingerprint has a row that says so, and so has a job that failed.
     """
     for module in experiments:
         jobs = module.jobs(profile)
@@ -79,7 +79,7 @@ def collect(experiments: Sequence[Experiment], profile: Profile, store: Store) -
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(path, (json.dumps(rows, indent=1) + "\n").encode())
         job = jobs.get("cem")
-        if job is not None and store.has(job.fingerprint.key()):
+        if job is not None and "missing" not in rows["cem"]:
             data = (store.get(job.fingerprint.key()) / FINGERPRINT).read_bytes()
             write_atomic(path.with_suffix(".cemfp"), data)
 

@@ -17,7 +17,13 @@ from cemfp.files import write_atomic
 from cemfp.fingerprint.artifact import Fingerprint
 from cemfp.fingerprint.cem import CEM
 from cemfp.fingerprint.from_attack import FromAttack
-from cemfp.fingerprint.generate import Candidates, assemble, correct_images, make_candidates
+from cemfp.fingerprint.generate import (
+    Candidates,
+    FingerprintFailure,
+    assemble,
+    correct_images,
+    make_candidates,
+)
 from cemfp.fingerprint.ipguard import IPGuard
 from cemfp.fingerprint.models import Models
 from cemfp.roles import Origin, Role, require_roles
@@ -28,6 +34,7 @@ from cemfp.study.zoo import TrainNet
 from cemfp.verification.calibration import CalibrationError, choose_threshold
 
 CANDIDATES, FINGERPRINT, ROWS = "candidates.npz", "fingerprint.cemfp", "rows.json"
+NOTHING = "nothing.json"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,23 +108,28 @@ class MakeFingerprint(Job):
         return f"fingerprint {self.candidates.method.name} tau {self.threshold}"
 
     def run(self, store: Store, out: Path, progress: Progress) -> None:
-        """Choose the inputs and save the fingerprint."""
+        """Choose the inputs and save the fingerprint, or say in `nothing.json` why there is none."""
         origin = self.candidates
         with np.load(store.get(origin.key()) / CANDIDATES, allow_pickle=False) as arrays:
             made = Candidates(**{name: arrays[name] for name in Candidates._fields})
         if not origin.method.ensemble:
             made = made._replace(confer=None)
-        fingerprint, shortfall = assemble(
-            made,
-            origin.method,
-            load_classifiers(store, [origin.source])[0],
-            load(origin.data),
-            size=self.size,
-            threshold=self.threshold,
-            quantize=origin.quantize,
-            balance=self.balance,
-            seed=origin.seed,
-        )
+        try:
+            fingerprint, shortfall = assemble(
+                made,
+                origin.method,
+                load_classifiers(store, [origin.source])[0],
+                load(origin.data),
+                size=self.size,
+                threshold=self.threshold,
+                quantize=origin.quantize,
+                balance=self.balance,
+                seed=origin.seed,
+            )
+        except FingerprintFailure as failure:
+            # A form of a method that finds nothing is a result, and belongs into the table.
+            write_atomic(out / NOTHING, json.dumps({"missing": str(failure)}).encode())
+            return
         progress(str(shortfall))
         fingerprint.save(out / FINGERPRINT)
 
@@ -143,10 +155,16 @@ class ScoreFingerprint(Job):
         return f"score {self.fingerprint.candidates.method.name}"
 
     def run(self, store: Store, out: Path, progress: Progress) -> None:
-        """Write `rows.json`: the fingerprint's facts, one row per model, and the summary."""
+        """Write `rows.json`: the fingerprint's facts, one row per model, and the summary.
+
+        Where the method found nothing, the only entry is `missing`, the reason.
+        """
         del progress  # a matter of seconds
-        path = store.get(self.fingerprint.key()) / FINGERPRINT
-        fingerprint = Fingerprint.load(path)
+        made = store.get(self.fingerprint.key())
+        if (made / NOTHING).is_file():
+            write_atomic(out / ROWS, (made / NOTHING).read_bytes())
+            return
+        fingerprint = Fingerprint.load(made / FINGERPRINT)
         rows = [
             _model_row(fingerprint, model)
             for role, group in (
