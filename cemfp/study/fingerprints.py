@@ -108,7 +108,7 @@ class MakeFingerprint(Job):
         return f"fingerprint {self.candidates.method.name} tau {self.threshold}"
 
     def run(self, store: Store, out: Path, progress: Progress) -> None:
-        """Choose the inputs and save the fingerprint, or say in `nothing.json` why there is none."""
+        """Choose the inputs and save the fingerprint; `nothing.json` says why there is none."""
         origin = self.candidates
         with np.load(store.get(origin.key()) / CANDIDATES, allow_pickle=False) as arrays:
             made = Candidates(**{name: arrays[name] for name in Candidates._fields})
