@@ -13,6 +13,7 @@ from cemfp.cli import options
 @click.option(
     "--out",
     type=options.PATH,
+    callback=options.directory,
     default="demo-output",
     show_default=True,
     help="Directory of the pictures and the report.",
@@ -20,6 +21,7 @@ from cemfp.cli import options
 @click.option(
     "--store",
     type=options.PATH,
+    callback=options.directory,
     envvar="CEMFP_STORE",
     default="~/.cache/cemfp/store",
     show_default=True,
@@ -36,4 +38,4 @@ def demo(out: Path, store: Path, quiet: bool) -> None:
     """
     from cemfp.study.demo import run_demo
 
-    run_demo(out, store.expanduser(), say=click.echo, progress=not quiet)
+    run_demo(out, store, say=click.echo, progress=not quiet)

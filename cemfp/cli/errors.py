@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import traceback
 from collections.abc import Iterator
 
@@ -32,7 +33,9 @@ def one_line_errors(*, debug: bool) -> Iterator[None]:
     except click.UsageError as error:
         raise Failure(_usage(error)) from error
     except (KeyboardInterrupt, click.Abort) as error:
-        click.echo("\nInterrupted: what was not finished is not kept.", err=True)
+        # A terminal shows ^C at the start of the line.
+        start = "\n" if sys.stderr.isatty() else ""
+        click.echo(f"{start}Interrupted: what was not finished is not kept.", err=True)
         raise Exit(INTERRUPTED) from error
     except Exception as error:
         if debug:

@@ -46,8 +46,8 @@ class GeneratedCommand(SeveralValues):
         return self._generate()
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
-        """Return the options of the dataclass, then the command's own."""
-        return [*self.generated, *super().get_params(ctx)]
+        """Return the command's own options, those of the dataclass, and --help."""
+        return [*self.params, *self.generated, *super().get_params(ctx)[len(self.params) :]]
 
 
 def options_of(cls: type, *, skip: Collection[str] = (), **types: click.ParamType) -> list[Any]:

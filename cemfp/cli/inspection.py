@@ -39,6 +39,8 @@ def inspect(file: Path, as_json: bool, gallery: Path | None, force: bool) -> Non
         from cemfp.study import figures
 
         check_file(gallery)
+        if gallery.suffix not in (".png", ".pdf"):
+            raise click.UsageError(f"expected a PNG or PDF. Received: {gallery}.")
         figures.gallery(loaded, gallery)
     facts = _facts(loaded)
     if as_json:

@@ -123,10 +123,22 @@ def new_path(ctx: click.Context, param: click.Parameter, path: Path | None) -> P
     path = path.absolute()
     if path.exists() and not ctx.params.get("force"):
         raise click.BadParameter("exists already; name another or add --force.", ctx, param)
-    above = next(parent for parent in path.parents if parent.exists())
-    if not above.is_dir() or not os.access(above, os.W_OK):
-        raise click.BadParameter(f"{above} is not a directory one can write to.", ctx, param)
+    _check_writable(path.parent, ctx, param)
     return path
+
+
+def directory(ctx: click.Context, param: click.Parameter, path: Path) -> Path:
+    """Refuse a place that can be no directory to write to; what is in it may stay."""
+    path = path.expanduser().absolute()
+    _check_writable(path, ctx, param)
+    return path
+
+
+def _check_writable(path: Path, ctx: click.Context, param: click.Parameter) -> None:
+    """Look at `path`, or at what is there of the way to it."""
+    there = next(place for place in (path, *path.parents) if place.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        raise click.BadParameter(f"{there} is not a directory one can write to.", ctx, param)
 
 
 def classifiers(name: str, text: str, **settings: Any) -> Callable[..., Any]:
@@ -166,6 +178,6 @@ def keras_inputs(function: Callable[..., Any]) -> Callable[..., Any]:
         help="A .keras file gets x * SCALE + OFFSET for pixels x in [0, 1]; 255 for grey levels.",
     )
     offset = click.option(
-        "--offset", type=Number(), default=0.0, show_default=True, help="See --scale."
+        "--offset", type=Number(-1e4, 1e4), default=0.0, show_default=True, help="See --scale."
     )
     return scale(offset(function))

@@ -85,7 +85,8 @@ class CEM:
         epsilon: L-inf radius, on the [0, 1] pixel scale.
         steps: Adam steps. Defaults to 300 [Lukas21, A.6].
         learning_rate: Adam's step size on the same scale. Defaults to 5e-4 [Lukas21, A.6].
-        alpha, beta, gamma: Weights of the loss; see `cem_loss`. The paper uses 1, 1, 1.
+        alpha, beta, gamma: Weights of the loss; see `cem_loss`. The paper uses 1, 1, 1. By default
+            conferrability alone: it separated unseen models best (`experiments/cem_forms.py`).
         exclude_clean: See `cem_loss`. The paper's literal loss is `False`, and stalls: its nearest
             optimum is "references leave the true class and everyone else stays".
         dropout: Share of the ensemble's outputs dropped at each step. Defaults to 0.3.
@@ -103,8 +104,8 @@ class CEM:
     steps: int = 300
     learning_rate: float = 5e-4
     alpha: float = 1.0
-    beta: float = 0.1
-    gamma: float = 0.1
+    beta: float = 0.0
+    gamma: float = 0.0
     exclude_clean: bool = True
     dropout: float = 0.3
     dropout_of: Literal["output", "model"] = "output"

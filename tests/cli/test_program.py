@@ -1,0 +1,141 @@
+"""What all commands share: help, silence, failures in one line, interrupts."""
+
+import os
+import subprocess
+import sys
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from cemfp.cli import main
+from cemfp.cli.errors import describe
+from cemfp.fingerprint.artifact import FingerprintError
+
+COMMANDS = ["train", "evaluate", "fingerprint", "calibrate", "verify", "inspect", "demo"]
+
+
+def python(*arguments, **changes):
+    """Run another interpreter; `changes` to the environment, None removes."""
+    values = {**os.environ, **changes}
+    environment = {key: value for key, value in values.items() if value is not None}
+    command = [sys.executable, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+
+
+def every_command():
+    """Names and commands, those of the fingerprint methods included."""
+    context = click.Context(main)
+    methods = main.commands["fingerprint"]
+    found = dict(main.commands)
+    for name in methods.list_commands(context):
+        found[f"fingerprint {name}"] = methods.get_command(context, name)
+    return found
+
+
+def test_the_commands_are_these():
+    assert sorted(main.commands) == sorted(COMMANDS)
+
+
+def test_every_command_has_an_example_and_every_option_a_help_text():
+    for name, command in every_command().items():
+        assert "Example" in command.help, name
+        context = click.Context(command)
+        for option in command.get_params(context):
+            assert isinstance(option, click.Argument) or option.help, (name, option.name)
+
+
+def test_every_method_has_a_command():
+    from cemfp.fingerprint.methods import METHODS
+
+    assert {f"fingerprint {name}" for name in METHODS} <= every_command().keys()
+
+
+def test_help_and_inspect_do_not_wait_for_tensorflow(plain_file):
+    code = (
+        "import sys\nfrom cemfp.cli import main\n"
+        "try: main(sys.argv[1:])\n"
+        "except SystemExit as end: sys.exit(end.code or int('tensorflow' in sys.modules))"
+    )
+    assert python("-c", code, "--help").returncode == 0
+    assert python("-c", code, "inspect", plain_file).returncode == 0
+
+
+def test_the_libraries_keep_quiet(tiny_zoo):
+    given = ("evaluate", tiny_zoo.path("source"), "--data", "digits")
+    result = python("-m", "cemfp", *given, TF_CPP_MIN_LOG_LEVEL=None)
+    assert result.returncode == 0
+    assert result.stderr == "" and len(result.stdout.splitlines()) == 1
+
+
+def test_a_users_own_log_level_stays(monkeypatch):
+    monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "1")
+    CliRunner().invoke(main, ["train"])
+    assert os.environ["TF_CPP_MIN_LOG_LEVEL"] == "1"
+
+
+@pytest.fixture
+def broken_training(monkeypatch):
+    """Make training raise what is asked for."""
+
+    def breaks(error):
+        def train_classifier(*arguments, **settings):
+            raise error
+
+        monkeypatch.setattr("cemfp.from_scratch.train_classifier", train_classifier)
+
+    return breaks
+
+
+def test_an_interrupt_ends_with_130_and_leaves_nothing(run, broken_training, tmp_path):
+    broken_training(KeyboardInterrupt())
+    result = run("train", "--data", "digits", "--out", tmp_path / "net")
+    assert result.exit_code == 130
+    assert result.stderr == "Interrupted: what was not finished is not kept.\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_interrupt_while_saving_leaves_nothing(run, tmp_path, monkeypatch):
+    def save(self, directory):
+        (directory / "weights.npz").write_bytes(b"half")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("cemfp.classifier.Classifier.save", save)
+    small = ("--width", 1, "--depth", 8, "--images", 8, "--epochs", 1, "--precision", "float32")
+    result = run("train", "--data", "digits", *small, "--out", tmp_path / "net")
+    assert result.exit_code == 130 and list(tmp_path.iterdir()) == []
+
+
+def test_a_surprise_is_one_line_and_debug_shows_the_traceback(run, broken_training, tmp_path):
+    broken_training(KeyError("surprise\nand more"))
+    given = ("train", "--data", "digits", "--out", tmp_path / "net")
+    result = run(*given)
+    assert result.exit_code == 2 and len(result.stderr.splitlines()) == 1
+    assert "KeyError" in result.stderr and "--debug" in result.stderr
+    debug = run("--debug", *given)
+    assert debug.exit_code == 2 and "Traceback" in debug.stderr
+
+
+def test_debug_can_be_set_in_the_environment(run, broken_training, tmp_path, monkeypatch):
+    monkeypatch.setenv("CEMFP_DEBUG", "1")
+    broken_training(KeyError("surprise"))
+    assert "Traceback" in run("train", "--data", "digits", "--out", tmp_path / "net").stderr
+
+
+class Loss(RuntimeError):
+    __module__ = "cemfp.training"
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (FingerprintError("it is\n  damaged"), "it is damaged"),
+        (ValueError("expected 1. Received: 2"), "expected 1. Received: 2"),
+        (FileNotFoundError(2, "No such file", "x.npz"), "x.npz: No such file"),
+        (OSError(28, "No space left on device"), "No space left on device"),
+        (Loss("the loss became nan"), "the loss became nan"),
+        (RuntimeError("a\nb"), "unexpected RuntimeError: a b (cemfp --debug shows where)"),
+    ],
+)
+def test_describe(error, line):
+    assert describe(error) == line
