@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from cemfp.classifier import CONFIG
 from cemfp.files import read_json, write_atomic
 from cemfp.store import Store
 from cemfp.study.executors import Outcome, run_local, status
@@ -20,6 +21,7 @@ from experiments.common import Experiment, Rows
 # The central experiment comes first: its models are what the others share.
 EXPERIMENTS = ("cifar10_roc", "cifar10_conferrability", "cem_forms")
 RESULTS = Path(__file__).parent / "results"
+MODELS = "models"
 
 
 def find(names: Iterable[str]) -> list[Experiment]:
@@ -69,6 +71,7 @@ def collect(experiments: Sequence[Experiment], profile: Profile, store: Store) -
 
     A method that gave no fingerprint has a row that says so, and so has a job that failed.
     """
+    write_models(profile, store)
     for module in experiments:
         jobs = module.jobs(profile)
         rows: Rows = {
@@ -84,6 +87,20 @@ def collect(experiments: Sequence[Experiment], profile: Profile, store: Store) -
             write_atomic(path.with_suffix(".cemfp"), data)
 
 
+def write_models(profile: Profile, store: Store) -> None:
+    """Write one row per trained model: what it is, how it was made, its test accuracy."""
+    rows = []
+    for job in make_zoo(profile).everyone:
+        if store.has(job.key()):
+            config = read_json(store.get(job.key()) / CONFIG)
+            kept = {name: config[name] for name in ("net", "arguments", "role", "origin")}
+            took = {"took_seconds": store.manifest(job.key())["took_seconds"]}
+            rows.append({"key": job.key(), **kept, **config["training"], **took})
+    path = rows_path(profile, MODELS)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomic(path, (json.dumps(rows, indent=1) + "\n").encode())
+
+
 def draw(experiments: Sequence[Experiment], profile: Profile) -> list[Path]:
     """Draw every figure whose rows are there, and the README's table; return the directories."""
     drawn = []
@@ -94,7 +111,8 @@ def draw(experiments: Sequence[Experiment], profile: Profile) -> list[Path]:
             drawn.append(path.parent / "figures" / f"{module.NAME}.png")
     roc = rows_path(profile, "cifar10_roc")
     if profile.name == "small" and roc.is_file():
-        drawn.append(table.update_readme(read_json(roc), profile))
+        models = read_json(rows_path(profile, MODELS))
+        drawn.append(table.update_readme(read_json(roc), models, profile))
     return drawn
 
 
