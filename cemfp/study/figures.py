@@ -179,7 +179,7 @@ def _draw_dots(axis: Axes, place: int, result: Mapping[str, Any]) -> None:
 def _finish_dots(axis: Axes, results: Sequence[Mapping[str, Any]]) -> None:
     axis.set_xticks(range(len(results)), [_name(result) for result in results])
     axis.set(xlim=(-0.5, len(results) - 0.5), ylim=(0, 1.02), ylabel="answers that are the key's")
-    axis.legend(loc="lower left", fontsize=7)
+    axis.legend(loc="best", fontsize=7)
 
 
 def _draw_curve(axis: Axes, result: Mapping[str, Any]) -> None:
