@@ -137,7 +137,9 @@ def test_the_line_shows_jobs_and_time_left(store, capfd):
 
 
 RUN = """
-import sys
+import signal, sys
+# A shell starts its background jobs with interrupts ignored, and children inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from cemfp.store import Store
 from cemfp.study.executors import run_local
 from tests.study.toy_jobs import Train
@@ -162,7 +164,7 @@ def study(store, tmp_path):
     process.communicate()
 
 
-def wait_for(condition, seconds=20.0):
+def wait_for(condition, seconds=60.0):
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "waited too long"
