@@ -1,7 +1,8 @@
 # Everything runs in .venv, which the targets that need it create by themselves.
 PYTHON ?= $(shell command -v python3.11 || echo python3)
 PROFILE ?= small
-TF_CPP_MIN_LOG_LEVEL ?= 2
+# TensorFlow complains of missing GPU libraries at level 2, to no use on a CPU.
+TF_CPP_MIN_LOG_LEVEL ?= 3
 export TF_CPP_MIN_LOG_LEVEL
 
 VENV := .venv
