@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
-
-import numpy as np
 
 from cemfp.files import write_atomic
 from cemfp.fingerprint.artifact import Fingerprint
@@ -23,10 +20,12 @@ from cemfp.study.fingerprints import (
     MakeCandidates,
     MakeFingerprint,
     ScoreFingerprint,
+    load_classifiers,
     read_rows,
 )
 from cemfp.study.jobs import Job
 from cemfp.study.profiles import PROFILES, Profile, Zoo, make_zoo
+from cemfp.suspects import Suspect
 from cemfp.verification import Verdict, calibrate, verify
 
 Say = Callable[[str], object]
@@ -36,32 +35,6 @@ WHAT_IT_IS = {Origin.SURROGATE: "stolen copy", Origin.REFERENCE: "independent"}
 
 class DemoError(RuntimeError):
     """A job of the demonstration failed; the message names its log."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Recorded:
-    """A model's answers to the fingerprint, as its score recorded them, in the model's place.
-
-    Attributes:
-        role, origin, weights_sha256: The model's own.
-        answers: Its label on each input of the fingerprint.
-    """
-
-    role: str
-    origin: str
-    weights_sha256: str
-    answers: tuple[int, ...]
-
-    @classmethod
-    def from_row(cls, row: dict[str, Any]) -> Recorded:
-        """Take what is needed from a row of `ScoreFingerprint`."""
-        return cls(row["role"], row["origin"], row["weights_sha256"], tuple(row["answers"]))
-
-    def __call__(self, images: np.ndarray) -> np.ndarray:
-        """Return the labels (n,); it only knows the fingerprint's inputs, all at once."""
-        if len(images) != len(self.answers):
-            raise ValueError(f"expected {len(self.answers)} images. Received: {len(images)}")
-        return np.array(self.answers, np.int64)
 
 
 class Judged(NamedTuple):
@@ -114,7 +87,8 @@ def run_demo(
     )
     _run([score.fingerprint], store, progress, processes=1)
     result, fingerprint = _calibrate(score, store, say, progress)
-    judged = _judge(fingerprint, result, say)
+    suspects = load_classifiers(store, zoo.evaluation.everyone)
+    judged = _judge(fingerprint, result, suspects, say)
     _write(out, profile, fingerprint, result, judged)
     say(f"5/5 Written to {out}: {', '.join(sorted(path.name for path in out.iterdir()))}.")
     thief = store.get(zoo.evaluation.surrogates[0].key())
@@ -147,26 +121,23 @@ def _calibrate(
     say("3/5 Setting the threshold on models that neither made the fingerprint nor are suspects.")
     _run([score], store, progress, processes=1)
     result = read_rows(store, score)
-    known = [Recorded.from_row(row) for row in result["models"] if row["role"] == Role.CALIBRATION]
     fingerprint = calibrate(
         Fingerprint.load(store.get(score.fingerprint.key()) / FINGERPRINT),
-        [model for model in known if model.origin == Origin.SURROGATE],  # type: ignore[misc]
-        [model for model in known if model.origin == Origin.REFERENCE],  # type: ignore[misc]
-        batch_size=score.fingerprint.size,
+        load_classifiers(store, score.calibration.surrogates),
+        load_classifiers(store, score.calibration.references),
     )
     return result, fingerprint
 
 
-def _judge(fingerprint: Fingerprint, result: dict[str, Any], say: Say) -> list[Judged]:
+def _judge(
+    fingerprint: Fingerprint, result: dict[str, Any], suspects: Sequence[Suspect], say: Say
+) -> list[Judged]:
+    """Ask each suspect; their rows in `result` stand in the same order."""
     rows = [row for row in result["models"] if row["role"] == Role.EVALUATION]
     say(f"4/5 Asking {len(rows)} unseen suspects the {len(fingerprint)} inputs of the fingerprint.")
     judged = [
-        Judged(
-            f"suspect {number}",
-            row,
-            verify(fingerprint, Recorded.from_row(row), batch_size=len(fingerprint)),
-        )
-        for number, row in enumerate(rows, start=1)
+        Judged(f"suspect {number}", row, verify(fingerprint, suspect))
+        for number, (row, suspect) in enumerate(zip(rows, suspects, strict=True), start=1)
     ]
     for line in table(judged):
         say(line)
