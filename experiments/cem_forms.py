@@ -10,6 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from cemfp.roles import Role
 from cemfp.study import sweeps
 from cemfp.study.fingerprints import ScoreFingerprint
 from cemfp.study.profiles import Profile
@@ -44,4 +45,4 @@ def jobs(profile: Profile) -> dict[str, ScoreFingerprint]:
 
 def draw(rows: Rows, profile: Profile, directory: Path) -> None:
     """Draw the CAEAcc of calibration surrogates and references for each form."""
-    sweeps.forms(rows, directory / NAME, caption=caption(rows, profile))
+    sweeps.forms(rows, directory / NAME, caption=caption(rows, profile, Role.CALIBRATION))

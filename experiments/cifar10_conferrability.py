@@ -40,6 +40,6 @@ def draw(rows: Rows, profile: Profile, directory: Path) -> None:
     sweeps.over_epsilon(
         lines,
         directory / NAME,
-        ylabel="mean conferrability (standard error over inputs)",
+        ylabel="mean conferrability ± standard error",
         caption=caption(rows, profile),
     )

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from cemfp.fingerprint.cem import CEM
 from cemfp.fingerprint.from_attack import FromAttack
 from cemfp.fingerprint.ipguard import IPGuard
+from cemfp.roles import Role
 from cemfp.study.fingerprints import MakeCandidates, MakeFingerprint, ScoreFingerprint
 from cemfp.study.profiles import Profile, make_zoo
 
@@ -66,13 +67,14 @@ def score(
     return ScoreFingerprint(fingerprint, zoo.calibration, zoo.evaluation)
 
 
-def caption(rows: Rows, profile: Profile) -> str:
-    """Data set, stand-in or not, and the number of models: the line below every figure."""
+def caption(rows: Rows, profile: Profile, role: Role = Role.EVALUATION) -> str:
+    """Data set, stand-in or not, and the models shown: the line below every figure."""
+    count = profile.calibration if role == Role.CALIBRATION else profile.evaluation
     facts = next(row["fingerprint"] for row in rows.values() if "fingerprint" in row)
     data = facts["data"]
     kind = "stand-in data" if data["stand_in"] else "real images"
     note = f", {data['note']}" if data["note"] else ""
     return (
-        f"{data['name']} ({kind}{note}), profile {profile.name}: "
-        f"{profile.evaluation} unseen surrogates and {profile.evaluation} unseen references"
+        f"{data['name']} ({kind}{note}), profile {profile.name}: {count} {role} surrogates "
+        f"and {count} {role} references"
     )

@@ -29,7 +29,7 @@ def over_epsilon(
         caption: Line below the figure.
     """
     with style():
-        figure = new_figure(4.8, 3.6)
+        figure = new_figure(7.0, 3.8)
         axes = figure.subplots()
         for name, points in lines.items():
             means = np.array([summary["mean"] for _, summary in points])
