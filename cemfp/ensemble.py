@@ -201,6 +201,6 @@ def _stack(
     result = []
     for number, step in enumerate(program):
         prepared = [steps.prepare(step, folded.weights[number]) for folded in members]
-        stacked = [np.stack(weights) for weights in zip(*prepared, strict=True)]
+        stacked = [tf.stack(weights) for weights in zip(*prepared, strict=True)]
         result.append(tuple(tf.cast(weights, dtypes[step.output]) for weights in stacked))
     return tuple(result)

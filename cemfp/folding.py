@@ -49,10 +49,19 @@ Program = tuple[Step, ...]  # in the order of execution; the last step gives the
 
 @dataclasses.dataclass(frozen=True)
 class Folded:
-    """A program and one tuple of float32 weights for each of its steps."""
+    """A program and its weights.
+
+    Attributes:
+        program: The steps.
+        weights: One tuple of float32 arrays for each step.
+        scales: For each step with a kernel, what batch norm multiplied it with (broadcasts to the
+            kernel's shape): a change of the net's own kernel counts as many times in the folded
+            one. None for other steps.
+    """
 
     program: Program
     weights: tuple[tuple[np.ndarray, ...], ...]
+    scales: tuple[np.ndarray | None, ...]
 
 
 def fold(model: tf.keras.Model) -> Folded | None:
@@ -77,11 +86,12 @@ class _Folding:
         self.shapes = [_known(input_shape)]
         self.steps: list[Step] = []
         self.weights: list[tuple[np.ndarray, ...]] = []
+        self.scales: list[np.ndarray | None] = []
 
     def result(self, last: int) -> Folded:
         if last != len(self.steps) or len(self.shapes[-1]) != 1:
             raise NotFoldable("the last step does not give scores (n, C)")
-        return Folded(tuple(self.steps), tuple(self.weights))
+        return Folded(tuple(self.steps), tuple(self.weights), tuple(self.scales))
 
     def add(
         self,
@@ -97,6 +107,7 @@ class _Folding:
         shapes = tuple(self.shapes[i] for i in inputs)
         self.steps.append(Step(kind, tuple(inputs), output, shapes, tuple(sorted(options.items()))))
         self.weights.append(tuple(np.asarray(w, np.float32) for w in weights))
+        self.scales.append(np.ones(1, np.float32) if kind in LINEAR else None)
         return output
 
     def add_graph(self, model: tf.keras.Model, inputs: list[int]) -> list[int]:
@@ -161,11 +172,11 @@ class _Folding:
         if not foldable or not position or self.steps[position - 1].kind not in LINEAR:
             return self.add("affine", inputs, shape, scale, offset)
         kernel, bias = self.weights[position - 1]
-        if self.steps[position - 1].kind == "depthwise":
-            scaled = kernel * scale.reshape(kernel.shape[2:])
-        else:
-            scaled = kernel * scale
-        self.weights[position - 1] = (scaled, (bias * scale + offset).astype(np.float32))
+        depthwise = self.steps[position - 1].kind == "depthwise"
+        factor = scale.reshape(kernel.shape[2:]) if depthwise else scale
+        before = self.scales[position - 1]
+        self.weights[position - 1] = (kernel * factor, (bias * scale + offset).astype(np.float32))
+        self.scales[position - 1] = (before * factor).astype(np.float32)
         return position
 
 

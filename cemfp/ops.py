@@ -1,7 +1,8 @@
-"""Tensor operations that generators share: projections, the 8-bit grid, stable log-space maths."""
+"""Tensor operations that generators share: projections, 8-bit grid, DCT, stable log-space maths."""
 
 from __future__ import annotations
 
+import numpy as np
 import tensorflow as tf
 
 GREY_LEVELS = 255.0
@@ -52,6 +53,76 @@ def quantize(x: tf.Tensor, center: tf.Tensor, epsilon: float) -> tf.Tensor:
     lowest = tf.where(empty, nearest_to_center, tf.maximum(lowest, 0.0))
     highest = tf.where(empty, nearest_to_center, tf.minimum(highest, GREY_LEVELS))
     return tf.clip_by_value(tf.round(GREY_LEVELS * x), lowest, highest) / GREY_LEVELS
+
+
+def dct_matrix(size: int, rows: int | None = None) -> np.ndarray:
+    """Return the orthonormal discrete cosine transform of type II as a matrix.
+
+    Row i is the cosine of frequency i, so that the rows are orthonormal and the inverse is the
+    transpose.
+
+    Args:
+        size: Length of the signal.
+        rows: Number of frequencies, the lowest ones; all `size` by default.
+
+    Returns:
+        Matrix (rows, size), float32.
+    """
+    frequencies = np.arange(size if rows is None else min(rows, size))[:, np.newaxis]
+    cosines = np.cos(np.pi / size * (np.arange(size) + 0.5) * frequencies)
+    norms = np.where(frequencies == 0, np.sqrt(1 / size), np.sqrt(2 / size))
+    return (norms * cosines).astype(np.float32)
+
+
+def dct(x: tf.Tensor) -> tf.Tensor:
+    """Orthonormal DCT of type II of each image and channel: (n, h, w, c) to the same shape.
+
+    The coefficient at [:, i, j] is of the frequencies i down and j across [Wang21, A.2].
+    """
+    return _both_ways(x, dct_matrix(x.shape[1]), dct_matrix(x.shape[2]))
+
+
+def idct(coefficients: tf.Tensor) -> tf.Tensor:
+    """Inverse of `dct`."""
+    _, height, width, _ = coefficients.shape
+    return _both_ways(coefficients, dct_matrix(height).T, dct_matrix(width).T)
+
+
+def low_frequencies(height: int, width: int, k: int) -> np.ndarray:
+    """Return which DCT coefficients (height, width) a high-pass of band size `k` takes away.
+
+    Those with i + j < k: k (k + 1) / 2 of them, which the paper rounds to k^2 / 2 [Wang21, A.2].
+    """
+    return np.add.outer(np.arange(height), np.arange(width)) < k
+
+
+def high_pass(x: tf.Tensor, k: int, *, keep_mean: bool = False) -> tf.Tensor:
+    """Take the low frequencies out of each image and channel: HighPass [Wang21, Eq. 4].
+
+    An orthogonal projection. Only the first k rows of the transform are needed: what they find is
+    subtracted, which costs k / h of the transform there and back.
+
+    Args:
+        x: Images (n, h, w, c).
+        k: Band size; coefficients with i + j < k become 0, and with k = 0 nothing happens.
+        keep_mean: Leave the coefficient i = j = 0, which is the mean, as it is.
+
+    Returns:
+        Images of the shape and type of `x`, of mean 0 unless `keep_mean`.
+    """
+    if k == 0:
+        return x
+    rows, columns = dct_matrix(x.shape[1], k), dct_matrix(x.shape[2], k)
+    mask = low_frequencies(len(rows), len(columns), k)
+    mask[0, 0] = not keep_mean
+    low = _both_ways(x, rows, columns) * tf.constant(mask[:, :, np.newaxis], x.dtype)
+    return x - _both_ways(low, rows.T, columns.T)
+
+
+def _both_ways(x: tf.Tensor, rows: np.ndarray, columns: np.ndarray) -> tf.Tensor:
+    """Multiply each image and channel by `rows` from the left and `columns` from the right."""
+    down = tf.einsum("ih,nhwc->niwc", tf.constant(rows, x.dtype), x)
+    return tf.einsum("jw,niwc->nijc", tf.constant(columns, x.dtype), down)
 
 
 def soft_cross_entropy(probabilities: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:

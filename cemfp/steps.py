@@ -36,7 +36,7 @@ class Operation:
     keeps_output: bool = False
 
 
-def prepare(step: Step, weights: Sequence[np.ndarray]) -> list[np.ndarray]:
+def prepare(step: Step, weights: Sequence[tf.Tensor]) -> list[tf.Tensor]:
     """Return a step's weights as `run` and `gradient` want them.
 
     A convolution that keeps the image's size gets its kernel a second time, turned by 180 degrees
@@ -47,8 +47,8 @@ def prepare(step: Step, weights: Sequence[np.ndarray]) -> list[np.ndarray]:
     if not _gradient_is_convolution(step, weights):
         return list(weights)
     kernel, bias = weights
-    turned = np.ascontiguousarray(kernel[::-1, ::-1].swapaxes(2, 3))
-    return [kernel, bias, turned, np.zeros(kernel.shape[2], np.float32)]
+    turned = tf.transpose(tf.reverse(kernel, [0, 1]), [0, 1, 3, 2])
+    return [kernel, bias, turned, tf.zeros(kernel.shape[2], kernel.dtype)]
 
 
 def types(program: Program, compute: tf.DType) -> list[tf.DType]:
@@ -116,7 +116,7 @@ def gradient(
     return gradients[0]
 
 
-def _gradient_is_convolution(step: Step, weights: Sequence[np.ndarray]) -> bool:
+def _gradient_is_convolution(step: Step, weights: Sequence[tf.Tensor]) -> bool:
     return (
         step.kind == "convolution"
         and step.option("strides") == (1, 1)

@@ -17,7 +17,7 @@ from cemfp.store import write_atomic
 
 __all__ = ["Calibration", "Fingerprint", "FingerprintError"]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 FORMAT = "cemfp fingerprint"
 # Types that each array may have in the file; 8-bit images are stored as such.
 _ARRAY_TYPES = {
@@ -36,7 +36,7 @@ class Fingerprint:
     Arrays are copied, checked and made read-only.
 
     Attributes:
-        inputs: Images to ask (n, h, w, c), float32 in [0, 1].
+        inputs: Images to ask (n, h, w, c), float32 in [0, 1], or beyond in the domain `signed`.
         keys: Label the source answers on each input (n,), int64.
         classes: Number of classes.
         method: Name of the method that made it.
@@ -45,6 +45,7 @@ class Fingerprint:
         data: Provenance of the starting images, JSON-able.
         epsilon: L-inf radius on the [0, 1] pixel scale, for methods with one.
         eight_bit: Every input value is k/255, so that an 8-bit image carries it unchanged.
+        domain: `image`, or `signed`: inputs of any sign and size, which no image file can carry.
         originals: Starting images, shape of `inputs`, for methods that start from images.
         true_labels: Ground truth of the starting images (n,), int64.
         conferrability: Confer score on the defender's models (n,), float32 in [0, 1].
@@ -65,6 +66,7 @@ class Fingerprint:
     data: dict[str, Any]
     epsilon: float | None = None
     eight_bit: bool = True
+    domain: str = "image"
     originals: np.ndarray | None = None
     true_labels: np.ndarray | None = None
     conferrability: np.ndarray | None = None
@@ -77,7 +79,7 @@ class Fingerprint:
         for name in ("parameters", "data"):
             # Through JSON now, so that a loaded fingerprint equals the saved one.
             object.__setattr__(self, name, fields.plain_json(name, getattr(self, name)))
-        inputs = fields.images("inputs", self.inputs)
+        inputs = fields.images("inputs", self.inputs, signed=self.domain == "signed")
         self._set("inputs", fields.to_grid(inputs) if self.eight_bit else inputs)
         self._set("keys", fields.labels("keys", self.keys, len(self), self.classes))
         if self.originals is not None:
@@ -152,10 +154,14 @@ class Fingerprint:
         object.__setattr__(self, name, array)
 
     def _check_plain_fields(self) -> None:
-        expect(self.schema_version == SCHEMA_VERSION, "schema version 1", self.schema_version)
+        version = self.schema_version
+        expect(version == SCHEMA_VERSION, f"schema version {SCHEMA_VERSION}", version)
         expect(is_count(self.classes), "a positive number of classes", self.classes)
         expect(isinstance(self.method, str) and self.method != "", "a method name", self.method)
         expect(isinstance(self.eight_bit, bool), "eight_bit true or false", self.eight_bit)
+        expect(self.domain in ("image", "signed"), "domain image or signed", self.domain)
+        plain = self.domain == "image" or not self.eight_bit
+        expect(plain, "no 8-bit inputs in the domain signed", self.eight_bit)
         expect(
             isinstance(self.source_sha256, str)
             and re.fullmatch("[0-9a-f]{64}", self.source_sha256) is not None,
@@ -187,6 +193,9 @@ def _check_manifest(manifest: dict[str, Any]) -> None:
     found = manifest.get("format")
     expect(found == FORMAT, f"a file of format {FORMAT!r}", found)
     version = manifest.get("schema_version")
+    if version == 1:  # before there were domains
+        version = SCHEMA_VERSION
+        manifest |= {"schema_version": version, "domain": "image"}
     expect(version == SCHEMA_VERSION, f"schema version {SCHEMA_VERSION}", version)
     names = {field.name for field in dataclasses.fields(Fingerprint)} - _ARRAY_TYPES.keys()
     missing = sorted((names | {"format"}) ^ manifest.keys())

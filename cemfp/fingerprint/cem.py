@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from cemfp import ops
 from cemfp.ensemble import Ensemble
-from cemfp.fingerprint.models import Models, Progress, Starts
+from cemfp.fingerprint.models import Domain, Models, Progress, Starts
 
 Masks = tuple[tf.Tensor, tf.Tensor]
 
@@ -100,6 +100,7 @@ class CEM:
     adversarial: ClassVar[bool] = True
     ensemble: ClassVar[bool] = True
     starts: ClassVar[Starts] = "correct"
+    domain: ClassVar[Domain] = "image"
 
     epsilon: float = 0.025
     steps: int = 300

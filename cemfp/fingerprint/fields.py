@@ -42,10 +42,13 @@ def plain_json(name: str, value: Any) -> dict[str, Any]:
         raise FingerprintError(f"expected {name} that JSON can hold: {error}.") from error
 
 
-def images(name: str, values: ArrayLike) -> np.ndarray:
-    """A copy as float32 (n, h, w, c), n > 0, every value in [0, 1]."""
+def images(name: str, values: ArrayLike, *, signed: bool = False) -> np.ndarray:
+    """A copy as float32 (n, h, w, c), n > 0, every value in [0, 1]; `signed`: all finite."""
     array = np.array(values, dtype=np.float32, order="C")
     expect(array.ndim == 4 and array.size > 0, f"{name} of shape (n, h, w, c)", array.shape)
+    if signed:
+        expect(bool(np.all(np.isfinite(array))), f"{name} all finite", "NaN or infinity")
+        return array
     # Written so that NaN fails it, too.
     inside = bool(np.all((array >= 0) & (array <= 1)))
     expect(inside, f"{name} in [0, 1], all finite", f"{array.min()} to {array.max()}")

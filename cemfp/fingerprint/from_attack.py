@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from cemfp import attacks
-from cemfp.fingerprint.models import Models, Progress, Starts
+from cemfp.fingerprint.models import Domain, Models, Progress, Starts
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,6 +23,7 @@ class FromAttack:
     adversarial: ClassVar[bool] = True
     ensemble: ClassVar[bool] = False
     starts: ClassVar[Starts] = "correct"
+    domain: ClassVar[Domain] = "image"
 
     attack: str
     epsilon: float = 0.025

@@ -12,10 +12,13 @@ from cemfp import metrics, ops
 from cemfp.classifier import Classifier
 from cemfp.data import Dataset, Split
 from cemfp.fingerprint.artifact import Fingerprint
+from cemfp.fingerprint.characteristic import random_starts
 from cemfp.fingerprint.models import Method, Models, Progress, Starts
 from cemfp.fingerprint.selection import Shortfall, select
 
 NO_BALL = 1.0  # a radius that allows every image
+# In place of a data set's provenance.
+NO_DATA = {"name": "none", "note": "made from noise, without data", "stand_in": False}
 
 
 class FingerprintFailure(RuntimeError):
@@ -27,7 +30,7 @@ class Candidates(NamedTuple):
 
     Attributes:
         starts: Starting images (n, h, w, c), float32 in [0, 1].
-        truth: Their ground-truth labels (n,).
+        truth: Their ground-truth labels (n,); the random target labels of noise.
         inputs: Perturbed images (n, h, w, c), rounded to 8 bits if asked for.
         keys: The source's label of each (n,).
         confer: Conferrability on the defender's models (n,) [Lukas21, Eq. 2]; None without them.
@@ -38,6 +41,10 @@ class Candidates(NamedTuple):
     inputs: np.ndarray
     keys: np.ndarray
     confer: np.ndarray | None
+
+    def where(self, mask: np.ndarray) -> Candidates:
+        """Return the candidates where `mask` (n,) is true."""
+        return Candidates(*(None if array is None else array[mask] for array in self))
 
 
 def starting_images(
@@ -72,13 +79,13 @@ def make_candidates(
         models: The defender's models; their roles were checked when they were put together.
         split: Starting images.
         quantize: Round to the 8-bit grid inside the ball, before anything is judged: a suspect
-            behind an API sees rounded images only.
+            behind an API sees rounded images only. Inputs of the domain `signed` stay as they are.
         seed: Decides the method's random choices.
         progress: Called as (steps done, steps in all, text).
     """
     starts = split.floats()
     inputs = method(starts, models, seed=seed, progress=progress)
-    if quantize:
+    if quantize and method.domain == "image":
         radius = NO_BALL if method.epsilon is None else method.epsilon
         inputs = ops.quantize(tf.constant(inputs), tf.constant(starts), radius).numpy()
     keys = models.source.predict_labels(inputs)
@@ -93,7 +100,7 @@ def make_candidates(
 def make_fingerprint(
     method: Method,
     models: Models,
-    dataset: Dataset,
+    dataset: Dataset | None,
     *,
     size: int = 100,
     candidates: int = 0,
@@ -108,9 +115,10 @@ def make_fingerprint(
     Args:
         method: How to perturb.
         models: The defender's models.
-        dataset: Its test images are the starting images.
+        dataset: Its test images are the starting images; `None` for methods that start from noise.
         size: Inputs wanted.
-        candidates: Images to start from; 0 takes three times `size`.
+        candidates: Images to start from; 0 takes three times `size`, or `size` for noise, which
+            hardly ever fails.
         threshold: Least conferrability on the defender's models (the paper's tau); applies to
             methods that work with an ensemble, the others never see one.
         quantize, seed, progress: See `make_candidates`.
@@ -124,7 +132,8 @@ def make_fingerprint(
         raise ValueError(f"expected size >= 1 and candidates >= 0. Received: {size}, {candidates}")
     if not method.ensemble:
         models = Models(models.source)
-    split = choose_starts(method, models.source, dataset, candidates or 3 * size, seed=seed)
+    count = candidates or (size if method.starts == "noise" else 3 * size)
+    split = choose_starts(method, models.source, dataset, count, seed=seed)
     made = make_candidates(method, models, split, quantize=quantize, seed=seed, progress=progress)
     return assemble(
         made,
@@ -140,13 +149,19 @@ def make_fingerprint(
 
 
 def choose_starts(
-    method: Method, source: Classifier, dataset: Dataset, count: int, *, seed: int
+    method: Method, source: Classifier, dataset: Dataset | None, count: int, *, seed: int
 ) -> Split:
-    """Return up to `count` random test images of the kind that `method` starts from.
+    """Return up to `count` random test images of the kind that `method` starts from, or noise.
 
     Raises:
         FingerprintFailure: There is none.
     """
+    if method.starts == "noise":
+        return Split(*random_starts(count, source.input_shape, source.classes, seed=seed))
+    if dataset is None:
+        raise FingerprintFailure(
+            f"{method.name}: expected a data set to start from. Received: none; name one."
+        )
     labels = source.predict_labels(dataset.test.images)
     split = starting_images(labels, dataset.test, count, starts=method.starts, seed=seed)
     if len(split):
@@ -165,7 +180,7 @@ def assemble(
     made: Candidates,
     method: Method,
     source: Classifier,
-    dataset: Dataset,
+    dataset: Dataset | None,
     *,
     size: int,
     threshold: float,
@@ -178,6 +193,10 @@ def assemble(
     Raises:
         FingerprintFailure: No candidate passed the filters.
     """
+    candidates, data_free = len(made.keys), method.starts == "noise"
+    if data_free:
+        # Only what the source does put into the class that was drawn for it is a success.
+        made = made.where(made.keys == made.truth)
     truth = made.truth if method.adversarial else None
     chosen, shortfall = select(
         made.inputs,
@@ -194,7 +213,7 @@ def assemble(
         raise FingerprintFailure(_explain(method, made, threshold))
     selection = {
         "threshold": threshold if method.ensemble else None,
-        "candidates": len(made.keys),
+        "candidates": candidates,
         "size": size,
         "balance": balance,
         "seed": seed,
@@ -206,11 +225,13 @@ def assemble(
         method=method.name,
         parameters=dataclasses.asdict(method) | selection,  # type: ignore[call-overload]
         source_sha256=source.weights_sha256,
-        data=dataclasses.asdict(dataset.provenance),
+        data=NO_DATA if dataset is None else dataclasses.asdict(dataset.provenance),
         epsilon=method.epsilon,
-        eight_bit=quantize,
-        originals=made.starts[chosen],
-        true_labels=made.truth[chosen],
+        eight_bit=quantize and method.domain == "image",
+        domain=method.domain,
+        # The seed gives the noise back.
+        originals=None if data_free else made.starts[chosen],
+        true_labels=None if data_free else made.truth[chosen],
         conferrability=None if made.confer is None else made.confer[chosen],
         shortfall=shortfall.missing,
     )
@@ -218,6 +239,11 @@ def assemble(
 
 
 def _explain(method: Method, made: Candidates, threshold: float) -> str:
+    if method.starts == "noise":
+        return (
+            f"{method.name}: expected noise that the source puts into the labels drawn for it. "
+            "Received: none that it does; raise steps or step_size, or lower delta or k."
+        )
     moved = int(np.sum(made.keys != made.truth))
     best = "" if made.confer is None else f", highest conferrability {made.confer.max():.2f}"
     return (

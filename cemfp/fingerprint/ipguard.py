@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from cemfp.classifier import Classifier
-from cemfp.fingerprint.models import Models, Progress, Starts
+from cemfp.fingerprint.models import Domain, Models, Progress, Starts
 
 
 def boundary_loss(logits: tf.Tensor, own: tf.Tensor, target: tf.Tensor, margin: float) -> tf.Tensor:
@@ -48,6 +48,7 @@ class IPGuard:
     ensemble: ClassVar[bool] = False
     epsilon: ClassVar[float | None] = None
     starts: ClassVar[Starts] = "correct"
+    domain: ClassVar[Domain] = "image"
 
     margin: float = 0.0
     steps: int = 1000

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from cemfp.attacks import ATTACKS
 from cemfp.fingerprint.cem import CEM
+from cemfp.fingerprint.characteristic import Characteristic
 from cemfp.fingerprint.from_attack import FromAttack
 from cemfp.fingerprint.ipguard import IPGuard
 from cemfp.fingerprint.misclassified import Misclassified
@@ -17,4 +18,9 @@ METHODS: dict[str, Callable[..., Method]] = {
     "ipguard": IPGuard,
     "misclassified": Misclassified,
     **{name: functools.partial(FromAttack, name) for name in ATTACKS},
+    # Without a filter the two domains are one.
+    "c": functools.partial(Characteristic, "c", delta=0.0, draws=1, k=0, domain="image"),
+    "rc": functools.partial(Characteristic, "rc", draws=1, k=0, domain="image"),
+    "rc-gm": functools.partial(Characteristic, "rc-gm", draws=10, k=0, domain="image"),
+    "ltrc": functools.partial(Characteristic, "ltrc"),
 }

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from cemfp.fingerprint.models import Models, Progress, Starts
+from cemfp.fingerprint.models import Domain, Models, Progress, Starts
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,6 +24,7 @@ class Misclassified:
     ensemble: ClassVar[bool] = False
     epsilon: ClassVar[float | None] = None
     starts: ClassVar[Starts] = "misclassified"
+    domain: ClassVar[Domain] = "image"
 
     def __call__(
         self, images: np.ndarray, models: Models, *, seed: int, progress: Progress | None = None

@@ -12,7 +12,8 @@ from cemfp.classifier import Classifier
 from cemfp.roles import GENERATION_ROLES, Origin, Role, require_origin, require_roles
 
 Progress = Callable[[int, int, str], None]
-Starts = Literal["correct", "misclassified"]
+Starts = Literal["correct", "misclassified", "noise"]
+Domain = Literal["image", "signed"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,7 +50,9 @@ class Method(Protocol):
         adversarial: Whether an input counts only if the source's answer is not its true class.
         ensemble: Whether it needs the defender's surrogates and references.
         epsilon: L-inf radius on the [0, 1] scale; None when unbounded.
-        starts: Which images it starts from: those the source gets right, or those it gets wrong.
+        starts: Which images it starts from: those the source gets right, those it gets wrong, or
+            noise, which needs no data; the key of noise is a random label.
+        domain: `image` if the result is in [0, 1], `signed` if it may leave it.
     """
 
     # Properties, because a method's attributes are read-only: constants of its class or fields of
@@ -69,7 +72,10 @@ class Method(Protocol):
     @property
     def starts(self) -> Starts: ...
 
+    @property
+    def domain(self) -> Domain: ...
+
     def __call__(
         self, images: np.ndarray, models: Models, *, seed: int, progress: Progress | None = None
     ) -> np.ndarray:
-        """Return perturbed images (n, h, w, c), float32 in [0, 1]; none is dropped."""
+        """Return perturbed images (n, h, w, c), float32 of the method's domain; none is dropped."""

@@ -38,11 +38,16 @@ def vgg(
             f"Received: depth {depth}, width {width}; leave the depth to the net's name"
         )
     inputs, x = layers.normalised_input(input_shape)
-    for stage, convolutions in enumerate(STAGES[depth]):
-        for _ in range(convolutions):
+    x = tf.keras.layers.GlobalAveragePooling2D()(convolutions(x, width, depth))
+    return tf.keras.Model(inputs, layers.logits(x, classes), name=f"vgg{depth}")
+
+
+def convolutions(x: tf.Tensor, width: int, depth: int) -> tf.Tensor:
+    """Return the last feature map of a VGG net: five stages, each of half the size."""
+    for stage, count in enumerate(STAGES[depth]):
+        for _ in range(count):
             x = layers.convolution(x, width * min(2**stage, WIDEST))
             x = tf.keras.layers.ReLU()(layers.batch_norm(x))
         # `same`, so that a crop of 20 pixels does not end with an empty map.
         x = tf.keras.layers.MaxPooling2D(padding="same")(x)
-    x = tf.keras.layers.GlobalAveragePooling2D()(x)
-    return tf.keras.Model(inputs, layers.logits(x, classes), name=f"vgg{depth}")
+    return x

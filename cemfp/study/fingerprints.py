@@ -16,6 +16,7 @@ from cemfp.data import load
 from cemfp.files import write_atomic
 from cemfp.fingerprint.artifact import Fingerprint
 from cemfp.fingerprint.cem import CEM
+from cemfp.fingerprint.characteristic import Characteristic
 from cemfp.fingerprint.from_attack import FromAttack
 from cemfp.fingerprint.generate import (
     Candidates,
@@ -44,7 +45,7 @@ class MakeCandidates(Job):
 
     Attributes:
         method: How; one of `METHODS` with its hyper-parameters.
-        data: Name of the data set whose test images are the starting images.
+        data: Name of the data set whose test images are the starting images; empty for noise.
         source: The model to protect.
         defender: Surrogates and references of the role `defender`.
         count: Images to start from.
@@ -54,7 +55,7 @@ class MakeCandidates(Job):
 
     kind: ClassVar[str] = "candidates"
 
-    method: CEM | FromAttack | IPGuard | Misclassified
+    method: CEM | Characteristic | FromAttack | IPGuard | Misclassified
     data: str
     source: TrainNet
     defender: Group
@@ -64,6 +65,8 @@ class MakeCandidates(Job):
 
     def label(self) -> str:
         """Short name for people."""
+        if isinstance(self.method, Characteristic):
+            return f"candidates {self.method.label()} seed {self.seed}"
         return f"candidates {self.method.name} epsilon {self.method.epsilon}"
 
     def run(self, store: Store, out: Path, progress: Progress) -> None:
@@ -74,9 +77,8 @@ class MakeCandidates(Job):
             for jobs in ([self.source], self.defender.surrogates, self.defender.references)
         )
         models = Models(source[0], surrogates, references)
-        split = choose_starts(
-            self.method, models.source, load(self.data), self.count, seed=self.seed
-        )
+        dataset = load(self.data) if self.data else None
+        split = choose_starts(self.method, models.source, dataset, self.count, seed=self.seed)
         made = make_candidates(
             self.method,
             models,
@@ -124,7 +126,7 @@ class MakeFingerprint(Job):
                 made,
                 origin.method,
                 load_classifiers(store, [origin.source])[0],
-                load(origin.data),
+                load(origin.data) if origin.data else None,
                 size=self.size,
                 threshold=self.threshold,
                 quantize=origin.quantize,
