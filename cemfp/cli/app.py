@@ -14,6 +14,7 @@ from cemfp.cli.detection import detect
 from cemfp.cli.errors import one_line_errors
 from cemfp.cli.fingerprints import calibrate, fingerprint
 from cemfp.cli.inspection import inspect
+from cemfp.cli.pretrained import pretrained
 from cemfp.cli.quiet import quiet_libraries
 from cemfp.cli.training import evaluate, train
 from cemfp.cli.verification import verify
@@ -50,5 +51,8 @@ def main(debug: bool) -> None:
     del debug  # read by Program.invoke
 
 
-for command in (train, evaluate, fingerprint, calibrate, verify, attack, detect, inspect, demo):
+for command in (
+    *(train, pretrained, evaluate, fingerprint, calibrate, verify),
+    *(attack, detect, inspect, demo),
+):
     main.add_command(command)

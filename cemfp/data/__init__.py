@@ -10,6 +10,7 @@ from cemfp.data.cinic10 import load_cinic10
 from cemfp.data.dataset import DataError, Dataset, Provenance, Split, make_dataset, subset
 from cemfp.data.digits import load_digits
 from cemfp.data.imagenet32 import load_imagenet32, load_imagenet32_100
+from cemfp.data.imagenet224 import load_imagenet224
 
 DATASETS: dict[str, Callable[[], Dataset]] = {
     "digits": load_digits,
@@ -17,6 +18,7 @@ DATASETS: dict[str, Callable[[], Dataset]] = {
     "cinic10": load_cinic10,
     "imagenet32": load_imagenet32,
     "imagenet32-100": load_imagenet32_100,
+    "imagenet224": load_imagenet224,
 }
 
 

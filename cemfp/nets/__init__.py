@@ -11,6 +11,7 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from cemfp.nets.densenet import densenet
+from cemfp.nets.imagenet import imagenet_vgg
 from cemfp.nets.mobilenet import mobilenetv2
 from cemfp.nets.resnet import resnet
 from cemfp.nets.vgg import vgg
@@ -22,6 +23,8 @@ NETS: dict[str, Callable[..., tf.keras.Model]] = {
     "vgg16": functools.partial(vgg, depth=16),
     "vgg19": functools.partial(vgg, depth=19),
     "mobilenetv2": mobilenetv2,
+    "imagenet-vgg16": imagenet_vgg,
+    "imagenet-vgg19": functools.partial(imagenet_vgg, depth=19),
 }
 
 __all__ = ["NETS"]
