@@ -24,7 +24,7 @@ ALTERNATIONS, LAST_ALTERNATIONS = 3, 100
 
 
 def random_starts(
-    count: int, input_shape: tuple[int, int, int], classes: int, *, seed: int
+    count: int, input_shape: tuple[int, ...], classes: int, *, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return noise U[0, 1] (count, h, w, c), float32, and random target labels (count,)."""
     rng = np.random.default_rng(seed)
@@ -153,5 +153,5 @@ def low_frequency_share(x: np.ndarray, k: int) -> float:
     """Return the share of the energy of `x` (n, h, w, c), means aside, with i + j < k."""
     energy = ops.dct(tf.constant(x)).numpy() ** 2
     energy[:, 0, 0] = 0.0
-    low = ops.low_frequencies(*x.shape[1:3], k)
+    low = ops.low_frequencies(x.shape[1], x.shape[2], k)
     return float(energy[:, low].sum() / energy.sum())

@@ -43,8 +43,10 @@ class Candidates(NamedTuple):
     confer: np.ndarray | None
 
     def where(self, mask: np.ndarray) -> Candidates:
-        """Return the candidates where `mask` (n,) is true."""
-        return Candidates(*(None if array is None else array[mask] for array in self))
+        """Return the candidates where `mask` (n,) is true, or with the indices `mask`."""
+        confer = None if self.confer is None else self.confer[mask]
+        starts, truth, inputs, keys = (array[mask] for array in self[:4] if array is not None)
+        return Candidates(starts, truth, inputs, keys, confer)
 
 
 def starting_images(

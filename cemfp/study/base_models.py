@@ -1,12 +1,16 @@
-"""The models of the second paper: a base, what its owner pruned, and variants [Wang21, A.3, A.5]."""
+"""The second paper's models, and the fingerprints of its base model [Wang21, A.3, A.5]."""
 
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
+from cemfp.fingerprint.characteristic import Characteristic
+from cemfp.fingerprint.methods import METHODS
 from cemfp.removal.pruning import Prune
 from cemfp.roles import Role
-from cemfp.study.profiles import FIRST_SEED, PROFILES, REFERENCE_OFFSET, Profile
+from cemfp.study.fingerprints import MakeCandidates, MakeFingerprint
+from cemfp.study.profiles import FIRST_SEED, PROFILES, REFERENCE_OFFSET, Group, Profile
 from cemfp.study.removal import RemoveFingerprint
 from cemfp.study.zoo import Net, TrainNet
 from cemfp.training import Recipe
@@ -125,3 +129,44 @@ def _prune(profile: Profile, base: TrainNet, ratio: float, number: int) -> Remov
         seed=FIRST_SEED[Role.ATTACKER] + number,
         net=setting.net,
     )
+
+
+def forms(setting: Setting) -> dict[str, Characteristic]:
+    """Return every method with every delta, k and domain, by the name that rows use.
+
+    The domain `image` keeps the mean; with k = 1 it filters nothing and is RC.
+    """
+    deltas = (0.0, *setting.deltas)
+    found = {"c 0": _form("c", setting)}
+    for name in ("rc", "rc-gm"):
+        found |= {f"{name} {delta:g}": _form(name, setting, delta=delta) for delta in deltas[1:]}
+    for domain in ("signed", "image"):
+        for k in setting.bands[domain == "image" :]:
+            for delta in deltas:
+                method = _form("ltrc", setting, delta=delta, k=k, domain=domain)
+                found[f"ltrc k{k} {domain} {delta:g}"] = method
+    return found
+
+
+def fingerprints(profile: Profile) -> dict[str, MakeFingerprint]:
+    """Return the fingerprints of the base: each of `forms` with each seed."""
+    setting, base = SETTINGS[profile.name], base_models(profile).base
+    return {
+        f"{name} | {seed}": characteristic_fingerprint(method, base, setting.size, seed=seed)
+        for name, method in forms(setting).items()
+        for seed in range(setting.seeds)
+    }
+
+
+def characteristic_fingerprint(
+    method: Characteristic, source: TrainNet, size: int, *, seed: int = 0
+) -> MakeFingerprint:
+    """Return the job that makes `size` examples of `source` without any data."""
+    candidates = MakeCandidates(method, "", source, Group((), ()), size, seed=seed)
+    return MakeFingerprint(candidates, size=size)
+
+
+def _form(name: str, setting: Setting, **changes: Any) -> Characteristic:
+    method = METHODS[name](steps=setting.steps, **changes)
+    assert isinstance(method, Characteristic)
+    return method

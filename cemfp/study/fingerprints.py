@@ -85,7 +85,7 @@ class MakeCandidates(Job):
             split,
             quantize=self.quantize,
             seed=self.seed,
-            progress=lambda done, total, text: _tell(progress, done, total, text),
+            progress=lambda done, total, text: tell(progress, done, total, text),
         )
         # Without a defender's ensemble there are no scores.
         known = {name: array for name, array in made._asdict().items() if array is not None}
@@ -200,7 +200,8 @@ def load_classifiers(store: Store, jobs: Sequence[TrainNet]) -> list[Classifier]
     return [Classifier.load(store.get(job.key())) for job in jobs]
 
 
-def _tell(progress: Progress, done: int, total: int, text: str) -> None:
+def tell(progress: Progress, done: int, total: int, text: str) -> None:
+    """Pass on a generator's progress as one line."""
     progress(f"step {done}/{total}, {text}")
 
 

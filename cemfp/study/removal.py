@@ -167,7 +167,7 @@ class JudgeTransform(Job):
         write_atomic(out / ROWS, json.dumps(row, indent=1).encode())
 
 
-def load_fingerprint(store: Store, job: MakeFingerprint) -> Fingerprint | None:
+def load_fingerprint(store: Store, job: Job) -> Fingerprint | None:
     """Return the fingerprint that `job` made; None if nothing passed its filters."""
     made = store.get(job.key())
     return None if (made / NOTHING).is_file() else Fingerprint.load(made / FINGERPRINT)
