@@ -31,7 +31,11 @@ EXPERIMENTS = (
     "cifar10_training",
     "cem_weights",
     "cifar10_nets",
+    "cifar10_characteristic",
+    "cem_meets_ltrc",
 )
+# They need what not everybody has, and run only by name.
+ON_REQUEST = ("imagenet_characteristic",)
 RESULTS = Path(__file__).parent / "results"
 MODELS = "models"
 
@@ -39,10 +43,11 @@ MODELS = "models"
 def find(names: Iterable[str]) -> list[Experiment]:
     """Return the experiments called `names`; all of them for none."""
     chosen = list(names) or list(EXPERIMENTS)
-    unknown = [name for name in chosen if name not in EXPERIMENTS]
+    known = (*EXPERIMENTS, *ON_REQUEST)
+    unknown = [name for name in chosen if name not in known]
     if unknown:
         raise click.UsageError(
-            f"expected experiments among {', '.join(EXPERIMENTS)}. Received: {', '.join(unknown)}"
+            f"expected experiments among {', '.join(known)}. Received: {', '.join(unknown)}"
         )
     return [importlib.import_module(f"experiments.{name}") for name in chosen]
 

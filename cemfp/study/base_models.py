@@ -1,4 +1,4 @@
-"""The second paper's models, and the fingerprints of its base model [Wang21, A.3, A.5]."""
+"""The second paper's models, and the fingerprints of its base models [Wang21, A.3, A.5]."""
 
 from __future__ import annotations
 
@@ -12,21 +12,20 @@ from cemfp.roles import Role
 from cemfp.study.fingerprints import MakeCandidates, MakeFingerprint
 from cemfp.study.profiles import FIRST_SEED, PROFILES, REFERENCE_OFFSET, Group, Profile
 from cemfp.study.removal import RemoveFingerprint
-from cemfp.study.zoo import Net, TrainNet
+from cemfp.study.zoo import ImportNet, Model, Net, TrainNet
 from cemfp.training import Recipe
-
-RATIOS = (0.8, 0.9, 0.95)
 
 
 @dataclasses.dataclass(frozen=True)
 class Setting:
-    """How a profile makes these models, and the fingerprints of the base.
+    """A base model, what should not be taken for it, and how its owner prunes and marks it.
 
     Attributes:
-        net: CNN-1, narrowed where two cores have to train it.
-        recipe: How the base and the variants learn.
+        base: The model to recognise.
+        variants: Independent nets, which should not be recognised.
+        data: Name of the data set.
         pruning: How the owner retrains while pruning [Han15].
-        variants: Number of nets of the same kind with other initial weights.
+        ratios: Shares of the weights that pruning takes away; such copies should be recognised.
         repeats: Prunings at each ratio, with other orders of the images.
         deltas: Bounds of the noise on the weights, beside 0.
         bands: Low frequencies that LTRC filters out, k.
@@ -35,10 +34,11 @@ class Setting:
         seeds: Fingerprints of each kind, from other noise.
     """
 
-    net: Net
-    recipe: Recipe
+    base: Model
+    variants: tuple[Model, ...]
+    data: str
     pruning: Recipe
-    variants: int = 20
+    ratios: tuple[float, ...] = (0.8, 0.9, 0.95)
     repeats: int = 5
     deltas: tuple[float, ...] = (0.01, 0.03, 0.05, 0.07)
     bands: tuple[int, ...] = (1, 2, 3)
@@ -47,88 +47,91 @@ class Setting:
     seeds: int = 1
 
 
-_DEMO, _PAPER = PROFILES["demo"], PROFILES["paper"]
+_DEMO, _PAPER = PROFILES["demo"].recipe, PROFILES["paper"].recipe
 _SMALL = Recipe(epochs=8, learning_rate=0.1, weight_decay=1e-3, crop=20)
-SETTINGS = {
-    "demo": Setting(
-        net=Net("cnn1", (("width", 8),)),
-        recipe=dataclasses.replace(_DEMO.recipe, learning_rate=0.05),
-        pruning=dataclasses.replace(_DEMO.recipe, epochs=20, learning_rate=0.02),
-        variants=3,
-        repeats=2,
-        deltas=(0.01, 0.05),
-        bands=(1, 2),
-        size=40,
-        steps=100,
+# Profile -> what CNN-1 is (narrow where two cores train it), its recipe, variants, other settings.
+_CNN1: dict[str, tuple[Net, Recipe, int, dict[str, Any]]] = {
+    "demo": (
+        Net("cnn1", (("width", 8),)),
+        dataclasses.replace(_DEMO, learning_rate=0.05),
+        3,
+        {
+            "pruning": dataclasses.replace(_DEMO, epochs=20, learning_rate=0.02),
+            "repeats": 2,
+            "deltas": (0.01, 0.05),
+            "bands": (1, 2),
+            "size": 40,
+            "steps": 100,
+        },
     ),
-    "small": Setting(
-        net=Net("cnn1", (("width", 24),)),
-        recipe=_SMALL,
-        pruning=dataclasses.replace(_SMALL, epochs=2, learning_rate=0.05, schedule="cosine"),
-        variants=5,
+    "small": (
+        Net("cnn1", (("width", 24),)),
+        _SMALL,
+        5,
+        {"pruning": dataclasses.replace(_SMALL, epochs=2, learning_rate=0.05, schedule="cosine")},
     ),
-    "paper": Setting(
-        net=Net("cnn1"),
-        recipe=_PAPER.recipe,
-        pruning=dataclasses.replace(_PAPER.recipe, epochs=40, learning_rate=0.01),
-        seeds=3,
+    "paper": (
+        Net("cnn1"),
+        _PAPER,
+        20,
+        {"pruning": dataclasses.replace(_PAPER, epochs=40, learning_rate=0.01), "seeds": 3},
     ),
 }
 
 
-@dataclasses.dataclass(frozen=True)
-class BaseModels:
-    """All models; nothing but the base is known to who makes a fingerprint.
-
-    Attributes:
-        base: The model to recognise.
-        pruned: Pruned copies by sparsity, which should be recognised.
-        variants: Independent nets, which should not.
-    """
-
-    base: TrainNet
-    pruned: tuple[tuple[float, tuple[RemoveFingerprint, ...]], ...]
-    variants: tuple[TrainNet, ...]
-
-
-def base_models(profile: Profile) -> BaseModels:
-    """Return the jobs of a profile's models."""
-    setting = SETTINGS[profile.name]
-    base = _train(profile, Role.SOURCE, FIRST_SEED[Role.SOURCE])
+def cnn1_setting(profile: Profile) -> Setting:
+    """Return the models of [Wang21, Table 2]: CNN-1 on the profile's data."""
+    net, recipe, variants, settings = _CNN1[profile.name]
     first = FIRST_SEED[Role.EVALUATION] + REFERENCE_OFFSET
-    return BaseModels(
-        base,
-        tuple(
-            (ratio, tuple(_prune(profile, base, ratio, n) for n in range(setting.repeats)))
-            for ratio in RATIOS
-        ),
-        tuple(_train(profile, Role.EVALUATION, first + n) for n in range(setting.variants)),
+    base, *others = (
+        TrainNet(
+            data=profile.data,
+            recipe=recipe,
+            seed=seed,
+            role=role.value,
+            net=net,
+            images=profile.owner_images,
+        )
+        for role, seed in [
+            (Role.SOURCE, FIRST_SEED[Role.SOURCE]),
+            *((Role.EVALUATION, first + number) for number in range(variants)),
+        ]
+    )
+    return Setting(base, tuple(others), profile.data, **settings)
+
+
+def imagenet_setting() -> Setting:
+    """Return the models of [Wang21, Table 1]: published VGG16, and VGG19 as the other model."""
+    return Setting(
+        base=ImportNet("vgg16", Role.SOURCE.value),
+        variants=(ImportNet("vgg19", Role.EVALUATION.value),),
+        data="imagenet224",
+        pruning=Recipe(epochs=5, batch_size=64, learning_rate=1e-3, schedule="cosine", pad=0),
+        ratios=(0.4, 0.5, 0.6, 0.7, 0.8),
+        deltas=(0.001, 0.003, 0.005, 0.007),
+        bands=(20,),
     )
 
 
-def _train(profile: Profile, role: Role, seed: int) -> TrainNet:
-    setting = SETTINGS[profile.name]
-    return TrainNet(
-        data=profile.data,
-        recipe=setting.recipe,
-        seed=seed,
-        role=role.value,
-        net=setting.net,
-        images=profile.owner_images,
-    )
+def pruned(setting: Setting) -> dict[float, tuple[RemoveFingerprint, ...]]:
+    """Return the pruned copies of the base by ratio.
 
-
-def _prune(profile: Profile, base: TrainNet, ratio: float, number: int) -> RemoveFingerprint:
-    """The owner prunes, who has the ground truth; hence not the thief's labels."""
-    setting = SETTINGS[profile.name]
-    return RemoveFingerprint(
-        attack=Prune(sparsity=ratio, labels="truth"),
-        victim=base,
-        data=profile.data,
-        recipe=setting.pruning,
-        seed=FIRST_SEED[Role.ATTACKER] + number,
-        net=setting.net,
-    )
+    The owner prunes, who has the ground truth; hence not the thief's labels.
+    """
+    return {
+        ratio: tuple(
+            RemoveFingerprint(
+                attack=Prune(sparsity=ratio, labels="truth"),
+                victim=setting.base,
+                data=setting.data,
+                recipe=setting.pruning,
+                seed=FIRST_SEED[Role.ATTACKER] + number,
+                net=setting.base.net,
+            )
+            for number in range(setting.repeats)
+        )
+        for ratio in setting.ratios
+    }
 
 
 def forms(setting: Setting) -> dict[str, Characteristic]:
@@ -141,25 +144,28 @@ def forms(setting: Setting) -> dict[str, Characteristic]:
     for name in ("rc", "rc-gm"):
         found |= {f"{name} {delta:g}": _form(name, setting, delta=delta) for delta in deltas[1:]}
     for domain in ("signed", "image"):
-        for k in setting.bands[domain == "image" :]:
+        for k in setting.bands:
+            if domain == "image" and k == 1:
+                continue
             for delta in deltas:
                 method = _form("ltrc", setting, delta=delta, k=k, domain=domain)
                 found[f"ltrc k{k} {domain} {delta:g}"] = method
     return found
 
 
-def fingerprints(profile: Profile) -> dict[str, MakeFingerprint]:
+def fingerprints(setting: Setting) -> dict[str, MakeFingerprint]:
     """Return the fingerprints of the base: each of `forms` with each seed."""
-    setting, base = SETTINGS[profile.name], base_models(profile).base
     return {
-        f"{name} | {seed}": characteristic_fingerprint(method, base, setting.size, seed=seed)
+        f"{name} | {seed}": characteristic_fingerprint(
+            method, setting.base, setting.size, seed=seed
+        )
         for name, method in forms(setting).items()
         for seed in range(setting.seeds)
     }
 
 
 def characteristic_fingerprint(
-    method: Characteristic, source: TrainNet, size: int, *, seed: int = 0
+    method: Characteristic, source: Model, size: int, *, seed: int = 0
 ) -> MakeFingerprint:
     """Return the job that makes `size` examples of `source` without any data."""
     candidates = MakeCandidates(method, "", source, Group((), ()), size, seed=seed)

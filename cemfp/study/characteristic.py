@@ -26,7 +26,7 @@ from cemfp.store import Store
 from cemfp.study.fingerprints import FINGERPRINT, ROWS, MakeFingerprint, tell
 from cemfp.study.jobs import Job, Progress
 from cemfp.study.removal import RemoveFingerprint, load_fingerprint
-from cemfp.study.zoo import TrainNet
+from cemfp.study.zoo import Model
 
 LARGEST_BAND = 3  # of which low frequencies' energy is reported
 
@@ -48,7 +48,7 @@ class MakeSensitive(Job):
 
     method: SensitiveSamples
     data: str
-    source: TrainNet
+    source: Model
     count: int
     size: int = 8
     seed: int = 0
@@ -98,7 +98,7 @@ class AskModels(Job):
 
     kind: ClassVar[str] = "ask"
 
-    models: tuple[tuple[str, TrainNet | RemoveFingerprint], ...]
+    models: tuple[tuple[str, Model | RemoveFingerprint], ...]
     fingerprints: Asked
 
     def label(self) -> str:
@@ -163,7 +163,7 @@ class FrequencySaliency(Job):
 
     kind: ClassVar[str] = "saliency"
 
-    model: TrainNet
+    model: Model
     data: str
     images: int = 1_000
     seed: int = 0
@@ -214,14 +214,14 @@ def frequency_saliency(
     return total / len(images)
 
 
-def robustness_rows(
-    row: dict[str, Any], name: str, kept: Sequence[str], others: str
+def uniqueness_rows(
+    row: dict[str, Any], names: Sequence[str], kept: Sequence[str], others: str
 ) -> dict[str, dict[str, Any]]:
-    """Return what one fingerprint's answers say [Wang21, Sec. 3].
+    """Return what the answers to some fingerprints of one kind say [Wang21, Sec. 3].
 
     Args:
         row: What `AskModels` wrote.
-        name: Name of the fingerprint.
+        names: Names of the fingerprints, made of different noise; their answers are pooled.
         kept: Groups that should be recognised: pruned models, say.
         others: The group that should not.
 
@@ -231,7 +231,8 @@ def robustness_rows(
     """
     groups: dict[str, list[float]] = {}
     for model in row["models"]:
-        groups.setdefault(model["group"], []).append(model["cae_accuracy"][name])
+        known = [model["cae_accuracy"][name] for name in names if name in model["cae_accuracy"]]
+        groups.setdefault(model["group"], []).extend(known)
     found: dict[str, dict[str, Any]] = {
         group: dict(metrics.summary(values)) for group, values in groups.items()
     }

@@ -32,7 +32,7 @@ from cemfp.roles import Origin, Role, require_roles
 from cemfp.store import Store
 from cemfp.study.jobs import Job, Progress
 from cemfp.study.profiles import Group
-from cemfp.study.zoo import TrainNet
+from cemfp.study.zoo import Model
 from cemfp.verification.calibration import CalibrationError, choose_threshold
 
 CANDIDATES, FINGERPRINT, ROWS = "candidates.npz", "fingerprint.cemfp", "rows.json"
@@ -57,7 +57,7 @@ class MakeCandidates(Job):
 
     method: CEM | Characteristic | FromAttack | IPGuard | Misclassified
     data: str
-    source: TrainNet
+    source: Model
     defender: Group
     count: int
     quantize: bool = True
@@ -195,7 +195,7 @@ def read_rows(store: Store, job: Job) -> dict[str, Any]:
     return json.loads((store.get(job.key()) / ROWS).read_bytes())
 
 
-def load_classifiers(store: Store, jobs: Sequence[TrainNet]) -> list[Classifier]:
+def load_classifiers(store: Store, jobs: Sequence[Model]) -> list[Classifier]:
     """Return the classifiers that `jobs` trained."""
     return [Classifier.load(store.get(job.key())) for job in jobs]
 

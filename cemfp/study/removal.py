@@ -19,7 +19,7 @@ from cemfp.removal import SUMMARY, Thief, remove
 from cemfp.store import Store
 from cemfp.study.fingerprints import FINGERPRINT, NOTHING, ROWS, MakeFingerprint
 from cemfp.study.jobs import Job, Progress
-from cemfp.study.zoo import ANSWERS, LabelImages, Net, TrainNet
+from cemfp.study.zoo import ANSWERS, LabelImages, Model, Net, TrainNet
 from cemfp.suspects import Suspect, answer_labels, open_suspect
 from cemfp.suspects.transforms import through
 from cemfp.training import Recipe
@@ -44,7 +44,7 @@ class RemoveFingerprint(Job):
     kind: ClassVar[str] = "remove"
 
     attack: Any
-    victim: TrainNet
+    victim: Model
     data: str
     recipe: Recipe
     seed: int

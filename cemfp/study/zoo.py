@@ -1,4 +1,4 @@
-"""The job that trains a net: source, surrogate or reference, for whatever role."""
+"""The jobs that give a net: one trains it, one takes published weights."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 from cemfp.classifier import Classifier
 from cemfp.data import load
 from cemfp.from_scratch import Labels, Plan, train_classifier
+from cemfp.pretrained import CLASSES, INPUT_SHAPE, PRETRAINED, load_pretrained
 from cemfp.roles import Origin
 from cemfp.store import Store
 from cemfp.study.jobs import Job, Progress
@@ -44,7 +45,7 @@ class LabelImages(Job):
     kind: ClassVar[str] = "labels"
 
     data: str
-    source: TrainNet
+    source: Model
 
     def label(self) -> str:
         """Short name for people."""
@@ -132,3 +133,47 @@ class TrainNet(Job):
         """Return what to train, without data and recipe."""
         arguments = dict(self.net.arguments)
         return Plan(self.net.name, arguments, self.seed, self.role, self.labels, self.images)
+
+
+@dataclasses.dataclass(frozen=True)
+class ImportNet(Job):
+    """Take a net with published weights instead of training one [Wang21, Table 1].
+
+    Attributes:
+        name: Name in `PRETRAINED`.
+        role: What the result may be used for.
+        weights: A file with the weights; empty takes Keras' own, downloaded on first use.
+        input_shape: Height, width and channels.
+        classes: Number of classes.
+    """
+
+    kind: ClassVar[str] = "import"
+
+    name: str
+    role: str
+    weights: str = ""
+    input_shape: tuple[int, int, int] = INPUT_SHAPE
+    classes: int = CLASSES
+
+    @property
+    def net(self) -> Net:
+        """The net of `NETS` that has these weights."""
+        return Net(PRETRAINED[self.name].net)
+
+    def label(self) -> str:
+        """Short name for people."""
+        return f"{self.role} published {self.name}"
+
+    def run(self, store: Store, out: Path, progress: Progress) -> None:
+        """Read the weights, save the classifier."""
+        progress(f"weights of {self.name}")
+        load_pretrained(
+            self.name,
+            weights=Path(self.weights) if self.weights else None,
+            role=self.role,
+            input_shape=self.input_shape,
+            classes=self.classes,
+        ).save(out)
+
+
+Model = TrainNet | ImportNet

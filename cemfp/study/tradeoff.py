@@ -1,0 +1,138 @@
+"""The second paper's figures: robustness against transferability, frequencies, a gallery."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cemfp.study.figures import BLUE, GREEN, ORANGE, PURPLE, RED, SKY, new_figure, save, style
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+COLOURS = ("0.2", BLUE, SKY, ORANGE, RED, PURPLE, GREEN, "0.6")
+MARKERS = "*os^vDPX"
+SHOWN_BAND = 16  # frequencies of a saliency map; the others of a large image are hardly there
+
+Summaries = Mapping[str, Mapping[str, Any]]
+
+
+def tradeoff(
+    series: Mapping[str, Mapping[float, Summaries]],
+    ratios: Sequence[float],
+    path: Path,
+    *,
+    caption: str,
+) -> list[Path]:
+    """Draw robustness over transferability, one panel for each ratio [Wang21, Fig. 3].
+
+    Points above the diagonal have a positive uniqueness score. Error bars: standard deviation over
+    pruned copies and over variants.
+
+    Args:
+        series: Method -> delta -> summaries of `pruned <ratio>` and `variant`.
+        ratios: Pruning ratios.
+        path: See `figures.save`.
+        caption: Line below the figure.
+    """
+    with style():
+        figure = new_figure(3.1 * len(ratios) + 1.6, 3.7)
+        panels = figure.subplots(1, len(ratios), sharey=True, squeeze=False)[0]
+        for axes, ratio in zip(panels, ratios, strict=True):
+            axes.plot([0, 1], [0, 1], color="0.7", linewidth=0.8, label="uniqueness 0")
+            for place, (name, by_delta) in enumerate(series.items()):
+                _draw_series(axes, place, name, by_delta, f"pruned {ratio:g}")
+            axes.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), xlabel="transferability (CAEAcc)")
+            axes.set_title(f"{ratio:.0%} pruned", fontsize=9)
+        panels[0].set_ylabel("robustness (CAEAcc)")
+        panels[-1].legend(fontsize=7, loc="center left", bbox_to_anchor=(1.0, 0.5))
+        figure.supxlabel(caption, fontsize=6)
+        return save(figure, path)
+
+
+def _draw_series(
+    axes: Axes, place: int, name: str, by_delta: Mapping[float, Summaries], kept: str
+) -> None:
+    deltas = sorted(by_delta)
+    across, up = ([by_delta[delta][group] for delta in deltas] for group in ("variant", kept))
+    axes.errorbar(
+        [summary["mean"] for summary in across],
+        [summary["mean"] for summary in up],
+        [summary["std"] or 0.0 for summary in up],
+        [summary["std"] or 0.0 for summary in across],
+        color=COLOURS[place % len(COLOURS)],
+        marker=MARKERS[place % len(MARKERS)],
+        markersize=4,
+        linewidth=0.8,
+        elinewidth=0.5,
+        label=f"{name} (δ {deltas[0]:g} to {deltas[-1]:g})" if len(deltas) > 1 else name,
+    )
+
+
+def frequencies(saliency: np.ndarray, path: Path, *, caption: str) -> list[Path]:
+    """Draw the mean absolute gradient in each DCT coefficient, by channel [Wang21, Fig. 2a].
+
+    Args:
+        saliency: (h, w, c); the lowest frequencies are shown.
+        path: See `figures.save`.
+        caption: Line below the figure.
+    """
+    shown = saliency[:SHOWN_BAND, :SHOWN_BAND]
+    channels = shown.shape[2]
+    names = ("red", "green", "blue") if channels == 3 else tuple(map(str, range(channels)))
+    with style():
+        figure = new_figure(2.6 * channels + 0.9, 3.1)
+        panels = figure.subplots(1, channels, sharey=True, squeeze=False)[0]
+        for channel, axes in enumerate(panels):
+            drawn = axes.imshow(shown[..., channel], cmap="viridis", vmin=0, vmax=shown.max())
+            axes.set(xlabel="frequency across, j")
+            axes.set_title(names[channel], fontsize=9)
+        panels[0].set_ylabel("frequency down, i")
+        figure.colorbar(drawn, ax=list(panels), label="mean |∂ loss / ∂ coefficient|, nats")
+        figure.supxlabel(caption, fontsize=6)
+        return save(figure, path)
+
+
+def examples(
+    found: Mapping[str, Mapping[str, Any]], classes: Sequence[str], path: Path, *, caption: str
+) -> list[Path]:
+    """Draw examples of several methods for the same labels [Wang21, Fig. 1].
+
+    Grey levels from 0 to 255 are shown as they are; inputs of the domain `signed`, which have
+    others, are shifted and stretched to that range, row by row, and their row says so.
+
+    Args:
+        found: Method -> `levels` (m, h, w, c) and `keys` (m,).
+        classes: Names of the classes.
+        path: See `figures.save`.
+        caption: Line below the figure.
+    """
+    columns = max(len(shown["keys"]) for shown in found.values())
+    with style():
+        figure = new_figure(0.95 * columns + 1.4, 1.02 * len(found) + 0.6)
+        lines = figure.subplots(len(found), columns, squeeze=False)
+        for line, (name, shown) in zip(lines, found.items(), strict=True):
+            images, stretched = _displayable(np.array(shown["levels"], np.float64))
+            for axes in line:
+                axes.set_axis_off()
+            for axes, image, key in zip(line, images, shown["keys"], strict=False):
+                axes.imshow(image[..., 0] if image.shape[-1] == 1 else image, cmap="gray")
+                axes.set_title(classes[key], fontsize=6, pad=2)
+            note = "\n(stretched)" if stretched else ""
+            line[0].text(
+                -0.1, 0.5, name + note, transform=line[0].transAxes, ha="right", va="center",
+                fontsize=7,
+            )  # fmt: skip
+        figure.supxlabel(caption, fontsize=6)
+        return save(figure, path)
+
+
+def _displayable(levels: np.ndarray) -> tuple[np.ndarray, bool]:
+    """Return images in [0, 1], and whether they had to be stretched for it."""
+    low, high = levels.min(), levels.max()
+    if low >= 0 and high <= 255:
+        return levels / 255, False
+    return (levels - low) / (high - low), True

@@ -1,0 +1,108 @@
+"""CEM and characteristic examples on one source, asked of the same models. In neither paper.
+
+Each paper measures its own quantity: uniqueness over pruned copies and independent nets [Wang21],
+CAEAcc of extracted surrogates [Lukas21]. A user who has to choose wants both for both. All
+fingerprints have as many inputs; CEM needs the defender's surrogates and references and images,
+the others nothing but the source.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from cemfp import metrics
+from cemfp.fingerprint.methods import METHODS
+from cemfp.study.base_models import characteristic_fingerprint
+from cemfp.study.cases import cases
+from cemfp.study.characteristic import AskModels, uniqueness_rows
+from cemfp.study.jobs import Job
+from cemfp.study.profiles import Profile, make_zoo
+from cemfp.study.removal import RemoveFingerprint
+from cemfp.study.zoo import Model
+from experiments import characteristic, markdown
+from experiments.common import Rows, cem, score
+
+NAME = "cem_meets_ltrc"
+STEPS = {"demo": 100}
+DELTA = 0.03
+# Name in rows -> method and settings.
+FORMS: dict[str, tuple[str, dict[str, Any]]] = {
+    "c 0": ("c", {}),
+    f"rc {DELTA}": ("rc", {"delta": DELTA}),
+    f"rc-gm {DELTA}": ("rc-gm", {"delta": DELTA}),
+    f"ltrc k2 signed {DELTA}": ("ltrc", {"delta": DELTA, "k": 2, "domain": "signed"}),
+    f"ltrc k2 image {DELTA}": ("ltrc", {"delta": DELTA, "k": 2}),
+    "ltrc k2 image 0.01": ("ltrc", {"delta": 0.01, "k": 2}),
+}
+PRUNED = ("prune_0.7", "prune_0.8", "prune_0.9")
+TUNED = ("ftll", "ftal", "rtll", "rtal")
+EXTRACTED = ("black_box", "jagielski", "label_smoothing", "knockoff")
+
+
+def jobs(profile: Profile) -> dict[str, Job]:
+    """One job: CEM and the others on the profile's zoo."""
+    zoo, attacks = make_zoo(profile), cases(profile)
+    asked = {"cem": score(profile, cem(profile)).fingerprint}
+    for name, (method, settings) in FORMS.items():
+        made = METHODS[method](steps=STEPS.get(profile.name, 500), **settings)
+        asked[name] = characteristic_fingerprint(made, zoo.source, profile.size)  # type: ignore[arg-type]
+    # First repeats only, so that the job needs nothing that other experiments do not have early.
+    kinds = {"pruned": PRUNED, "tuned": TUNED, "extracted": EXTRACTED}
+    attacked = [
+        (group, attacks[name][0]) for group, names in kinds.items() for name in names
+        if name in attacks
+    ]  # fmt: skip
+    models: list[tuple[str, Model | RemoveFingerprint]] = [
+        ("source", zoo.source),
+        *attacked,
+        *(("surrogate", model) for model in zoo.evaluation.surrogates),
+        *(("reference", model) for model in zoo.evaluation.references),
+    ]
+    return {"answers": AskModels(tuple(models), tuple(asked.items()))}
+
+
+def draw(rows: Rows, profile: Profile, directory: Path) -> None:
+    """Write the table."""
+    row = rows["answers"]
+    kept = [
+        group
+        for group in ("pruned", "tuned", "extracted", "surrogate")
+        if any(model["group"] == group for model in row["models"])
+    ]
+    lines = [
+        _line(row, name, kept) for name, facts in row["fingerprints"].items() if facts["inputs"]
+    ]
+    header = ["method", "δ", "inputs", "source", *kept, "references (transferability)"]
+    header += ["uniqueness (pruned)", "AUC, surrogates against references"]
+    source = row["models"][0]
+    markdown.write_table(
+        directory.parent / f"{NAME}.md",
+        "CEM and characteristic examples on one zoo",
+        header,
+        lines,
+        f"CAEAcc, mean ± standard deviation over models (n). Profile {profile.name} on "
+        f"{profile.data}, source {source['net']} {source['test_accuracy']:.2%}; CEM at ε "
+        f"{profile.epsilon:g} with {profile.defender} + {profile.defender} defender's models. "
+        "Surrogates and references: the evaluation models. One fingerprint of each kind; each "
+        "attack once. Uniqueness: pruned - references.",
+    )
+
+
+def _line(row: dict[str, Any], name: str, kept: list[str]) -> list[str]:
+    found = uniqueness_rows(row, [name], ["pruned"], "reference")
+    method, _, delta = name.rpartition(" ")
+    scores = {
+        group: [m["cae_accuracy"][name] for m in row["models"] if m["group"] == group]
+        for group in ("surrogate", "reference")
+    }
+    return [
+        characteristic.METHODS.get(method, "CEM"),
+        delta if method else "–",
+        str(row["fingerprints"][name]["inputs"]),
+        f"{found['source']['mean']:.2f}",
+        *(markdown.spread(found[group]) for group in kept),
+        markdown.spread(found["reference"]),
+        markdown.spread(found["uniqueness pruned"]),
+        f"{metrics.roc_auc(scores['surrogate'], scores['reference']):.2f}",
+    ]

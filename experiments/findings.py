@@ -1,0 +1,207 @@
+"""What section 3 of [Wang21] finds, beside what the rows say.
+
+A method counts with its best delta at each pruning ratio. "Holds" is the sign of a difference of
+means; the spread beside it says how much that is worth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from cemfp.study.base_models import Setting
+from experiments import markdown
+from experiments.characteristic import METHODS, Series, groups
+
+
+class Finding(NamedTuple):
+    """One row: the paper's statement, what was measured, and whether it says the same."""
+
+    statement: str
+    here: str
+    holds: str
+
+
+def findings(found: Series, setting: Setting) -> list[Finding]:
+    """Return the paper's three findings, each in its parts, and what the domain `image` costs."""
+    study = _Study(found, setting)
+    return [finding for make in FINDINGS for finding in make(study)]
+
+
+def write(found: Series, setting: Setting, path: Path) -> Path:
+    """Write the table of findings."""
+    return markdown.write_table(
+        path,
+        "Findings of [Wang21, Sec. 3]",
+        ["finding", "here (uniqueness scores in points, mean ± standard deviation)", "holds"],
+        [list(finding) for finding in findings(found, setting)],
+        f"{len(setting.variants)} variants, {setting.repeats} pruned copies at each ratio, "
+        f"{setting.size} inputs, {setting.seeds} fingerprint(s) of each kind.",
+    )
+
+
+class _Study:
+    """Shorthands for the numbers that findings compare."""
+
+    def __init__(self, found: Series, setting: Setting) -> None:
+        self.found, self.groups = found, groups(setting)
+
+    def score(self, method: str, delta: float, group: str) -> dict[str, Any]:
+        return self.found[method][delta][f"uniqueness {group}"]
+
+    def best(self, method: str, group: str) -> tuple[float, dict[str, Any]]:
+        """The delta with the highest score, and that score."""
+        scores = {delta: self.score(method, delta, group) for delta in self.found[method]}
+        delta = max(scores, key=lambda key: scores[key]["mean"])
+        return delta, scores[delta]
+
+    def bests(self, method: str) -> list[float]:
+        """The highest mean score at each ratio."""
+        return [self.best(method, group)[1]["mean"] for group in self.groups]
+
+    def text(self, method: str) -> str:
+        """The highest scores at each ratio."""
+        parts = []
+        for group in self.groups:
+            delta, score = self.best(method, group)
+            parts.append(f"{100 * score['mean']:+.0f} ± {100 * score['std']:.0f} (δ {delta:g})")
+        return f"{METHODS[method]} {', '.join(parts)}"
+
+    def ltrc(self, domain: str = "signed") -> str:
+        """LTRC with the k whose best scores have the highest mean."""
+        candidates = [name for name in self.found if name.endswith(domain)]
+        return max(candidates, key=lambda name: float(np.mean(self.bests(name))))
+
+
+def _say(holds: bool) -> str:
+    return "yes" if holds else "**no**"
+
+
+def _tradeoff(study: _Study) -> list[Finding]:
+    plain, best = study.bests("c"), study.ltrc()
+    rows = []
+    for method in ("rc", "rc-gm", best):
+        wins = sum(a > b for a, b in zip(study.bests(method), plain, strict=True))
+        rows.append(
+            Finding(
+                f"1. {METHODS[method]} outperforms C at every ratio",
+                f"{study.text(method)}; {study.text('c')}",
+                _say(wins == len(plain)),
+            )
+        )
+    pairs = [
+        study.score("rc-gm", delta, group)["mean"] - study.score("rc", delta, group)["mean"]
+        for delta in study.found["rc-gm"]
+        for group in study.groups
+    ]
+    rows.append(
+        Finding(
+            "1. The mean of several gradients (GM) helps",
+            f"RC+GM - RC at the same δ: {_points(pairs)}",
+            _say(float(np.mean(pairs)) > 0),
+        )
+    )
+    others = np.max([study.bests(method) for method in ("c", "rc", "rc-gm")], axis=0)
+    wins = sum(a > b for a, b in zip(study.bests(best), others, strict=True))
+    rows.append(
+        Finding(
+            "1. LTRC outperforms all others at every ratio",
+            f"{study.text(best)}; best of the others "
+            + ", ".join(f"{100 * score:+.0f}" for score in others),
+            _say(wins == len(others)),
+        )
+    )
+    return rows
+
+
+def _scores(study: _Study) -> list[Finding]:
+    last = study.groups[-1]
+    plain = study.score("c", 0.0, last)
+    everyone = {
+        (method, delta): float(
+            np.mean([study.score(method, delta, group)["mean"] for group in study.groups])
+        )
+        for method in study.found
+        if not method.endswith("image")
+        for delta in study.found[method]
+    }
+    method, delta = max(everyone, key=lambda key: everyone[key])
+    return [
+        Finding(
+            f"2. C has a negative score at the highest ratio ({last})",
+            f"C {100 * plain['mean']:+.0f} ± {100 * plain['std']:.0f}",
+            _say(plain["mean"] < 0),
+        ),
+        Finding(
+            "2. LTRC has the best score of all (on CIFAR-10 with k = 2, δ = 0.03)",
+            f"best on average over the ratios: {METHODS[method]}, δ = {delta:g}: "
+            f"{100 * everyone[method, delta]:+.0f}",
+            _say(method.startswith("ltrc")),
+        ),
+    ]
+
+
+def _trends(study: _Study) -> list[Finding]:
+    by_ratio, by_delta, transfer = [], [], []
+    for deltas in study.found.values():
+        for summaries in deltas.values():
+            means = [summaries[f"uniqueness {group}"]["mean"] for group in study.groups]
+            by_ratio.append(means[-1] - means[0])
+        if len(deltas) > 1:
+            low, high = deltas[min(deltas)], deltas[max(deltas)]
+            transfer.append(high["variant"]["mean"] - low["variant"]["mean"])
+            by_delta += [
+                high[f"uniqueness {group}"]["mean"] - low[f"uniqueness {group}"]["mean"]
+                for group in study.groups
+            ]
+    return [
+        Finding(
+            "3. The score falls as the pruning ratio grows",
+            f"highest ratio - lowest, same method and δ: {_points(by_ratio)}",
+            _say(float(np.mean(by_ratio)) < 0),
+        ),
+        Finding(
+            "3. Transferability rises with δ",
+            f"largest δ - smallest, same method: {_points(transfer)}",
+            _say(float(np.mean(transfer)) > 0),
+        ),
+        Finding(
+            "3. The score falls as δ grows",
+            f"largest δ - smallest, same method and ratio: {_points(by_delta)}",
+            _say(float(np.mean(by_delta)) < 0),
+        ),
+    ]
+
+
+def _domains(study: _Study) -> list[Finding]:
+    pairs = [
+        study.score(method, delta, group)["mean"]
+        - study.score(method.replace("image", "signed"), delta, group)["mean"]
+        for method in study.found
+        if method.endswith("image") and method.replace("image", "signed") in study.found
+        for delta in study.found[method]
+        for group in study.groups
+    ]
+    if not pairs:
+        return []
+    return [
+        Finding(
+            "Not in the paper: 8-bit images (`image`) instead of signed inputs cost uniqueness",
+            f"image - signed, same k, δ and ratio: {_points(pairs)}",
+            _say(float(np.mean(pairs)) < 0),
+        )
+    ]
+
+
+FINDINGS: tuple[Callable[[_Study], list[Finding]], ...] = (_tradeoff, _scores, _trends, _domains)
+
+
+def _points(differences: list[float]) -> str:
+    """Mean and deviation in points, and how many are positive."""
+    values = 100 * np.array(differences)
+    deviation = values.std(ddof=1) if len(values) > 1 else 0.0
+    above = int((values > 0).sum())
+    return f"{values.mean():+.1f} ± {deviation:.1f} (positive in {above} of {len(values)})"
