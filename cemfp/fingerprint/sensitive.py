@@ -19,7 +19,7 @@ import tensorflow as tf
 
 from cemfp import ops, steps
 from cemfp.classifier import Classifier
-from cemfp.fingerprint.models import Models, Progress, Starts
+from cemfp.fingerprint.models import Domain, Models, Progress, Starts
 from cemfp.folding import fold
 
 BATCH = 50  # images at a time: the second derivative keeps activations many times over
@@ -34,7 +34,7 @@ def output_change(
     """Derivative of the softmax outputs y as the kernels W move along `directions`.
 
     For standard normal directions u, the expectation of |dy/dW u|^2 is the sensitivity
-    sum_i |dy_i/dW|_F^2 [He19, Sec. 4.2]. So one pass over the whole batch estimates, without bias,
+    sum_i |dy_i/dW|_F^2 of [He19]. So one pass over the whole batch estimates, without bias,
     what would otherwise take one pass for each image and each class.
 
     Args:
@@ -92,10 +92,10 @@ def sensitivity(
 
 
 def neuron_cover(active: np.ndarray, size: int) -> np.ndarray:
-    """Choose greedily the samples that activate most neurons together [He19, Sec. 4.3].
+    """Choose greedily the samples that activate most neurons together [He19].
 
-    A changed weight shows only behind a neuron that some sample activates. Equal gains go to the
-    lower index, also when nothing is left to gain.
+    The paper's Maximum Active Neuron Cover: a changed weight shows only behind a neuron that some
+    sample activates. Equal gains go to the lower index, also when nothing is left to gain.
 
     Args:
         active: Whether a sample activates a neuron (n, neurons), bool.
@@ -170,6 +170,7 @@ class SensitiveSamples:
     adversarial: ClassVar[bool] = False
     ensemble: ClassVar[bool] = False
     starts: ClassVar[Starts] = "correct"
+    domain: ClassVar[Domain] = "image"
 
     epsilon: float = 0.1
     steps: int = 100
