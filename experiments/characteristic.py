@@ -8,17 +8,18 @@ from typing import Any
 
 import numpy as np
 
-from cemfp.fingerprint.sensitive import SensitiveSamples
+from cemfp.fingerprint.sensitive import SAMPLES, SensitiveSamples
 from cemfp.study import tradeoff
 from cemfp.study.base_models import Setting, fingerprints, forms, pruned
 from cemfp.study.characteristic import (
     AskModels,
     FrequencySaliency,
-    MakeSensitive,
     ShowExamples,
     uniqueness_rows,
 )
+from cemfp.study.fingerprints import MakeCandidates, MakeFingerprint
 from cemfp.study.jobs import Job
+from cemfp.study.profiles import Group
 from cemfp.study.removal import RemoveFingerprint
 from cemfp.study.zoo import Model
 from experiments import markdown
@@ -52,7 +53,10 @@ Series = dict[str, dict[float, dict[str, dict[str, Any]]]]
 def jobs(setting: Setting) -> dict[str, Job]:
     """The answers of all models to all fingerprints, examples of these, and the saliency."""
     made = fingerprints(setting)
-    sensitive = MakeSensitive(SensitiveSamples(), setting.data, setting.base, SENSITIVE_CANDIDATES)
+    candidates = MakeCandidates(
+        SensitiveSamples(), setting.data, setting.base, Group((), ()), SENSITIVE_CANDIDATES
+    )
+    sensitive = MakeFingerprint(candidates, size=SAMPLES, balance=False)
     models: list[tuple[str, Model | RemoveFingerprint]] = [("base", setting.base)]
     models += [(f"pruned {ratio:g}", job) for ratio, own in pruned(setting).items() for job in own]
     models += [("variant", variant) for variant in setting.variants]

@@ -32,16 +32,17 @@ class Methods(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Return the method's command: the shared options and its hyper-parameters."""
-        from cemfp.fingerprint.methods import METHODS
+        from cemfp.fingerprint.methods import METHODS, SUMMARIES
 
         if cmd_name not in METHODS:
             return None
         method, bound = _class_of(METHODS[cmd_name])
+        summary = SUMMARIES.get(cmd_name) or (method.__doc__ or "").splitlines()[0]
         command = click.command(
             cmd_name,
             cls=GeneratedCommand,
             generate=lambda: options_of(method, skip=bound),
-            help=f"{(method.__doc__ or '').splitlines()[0]}\n\n\b\nExample: {_example(cmd_name)}",
+            help=f"{summary}\n\n\b\nExample: {_example(cmd_name, method)}",
         )
         return command(_shared(functools.partial(_make, cmd_name)))
 
@@ -54,11 +55,12 @@ def _class_of(factory: Callable[..., Any]) -> tuple[type, list[str]]:
     return factory.func, names[: len(factory.args)] + list(factory.keywords)  # type: ignore[return-value]
 
 
-def _example(method: str) -> str:
+def _example(name: str, method: Any) -> str:
     helpers = " --surrogate 'zoo/surrogate-*' --reference 'zoo/reference-*'"
+    data = "--data-free" if method.starts == "noise" else "--data digits"
     return (
-        f"cemfp fingerprint {method} --source zoo/source{helpers if method == 'cem' else ''} "
-        "--data digits --size 40 --out my.cemfp"
+        f"cemfp fingerprint {name} --source zoo/source{helpers if method.ensemble else ''} "
+        f"{data} --size 40 --out my.cemfp"
     )
 
 
@@ -75,7 +77,13 @@ def _shared(function: Any) -> Any:
         ),
         options.classifiers("--surrogate", f"Defender's nets, labelled by the source. {helper}"),
         options.classifiers("--reference", f"Defender's nets, trained on the truth. {helper}"),
-        options.data,
+        click.option(
+            "--data",
+            type=options.ChoiceFrom("cemfp.data:DATASETS"),
+            help="Data whose test images are the starting images; methods that start from noise "
+            "need none.",
+        ),
+        click.option("--data-free", is_flag=True, help="Say so that no data is to be used."),
         click.option(
             "--size", type=click.IntRange(1), default=100, show_default=True, help="Inputs wanted."
         ),
@@ -84,7 +92,7 @@ def _shared(function: Any) -> Any:
             type=click.IntRange(0),
             default=0,
             show_default=True,
-            help="Images to start from; 0 takes three times the size.",
+            help="Images to start from; 0 takes three times the size, or the size for noise.",
         ),
         click.option(
             "--threshold",
@@ -123,7 +131,8 @@ def _make(
     source: Path,
     surrogate: tuple[Path, ...],
     reference: tuple[Path, ...],
-    data: str,
+    data: str | None,
+    data_free: bool,
     scale: float,
     offset: float,
     out: Path,
@@ -137,6 +146,7 @@ def _make(
 
     check_file(out)
     method, settings = _method(name, values)
+    _check_data(method, data, data_free)
     if method.ensemble and not (surrogate and reference):
         raise click.UsageError(f"{name} needs at least one --surrogate and one --reference.")
     if dry_run:
@@ -147,13 +157,25 @@ def _make(
         )
     models = _models(source, surrogate, reference, scale, offset)
     with progress_bar(name, quiet=quiet) as progress:
-        made, shortfall = make_fingerprint(
-            method, models, load(data), **settings, progress=progress
-        )
+        dataset = None if data is None else load(data)
+        made, shortfall = make_fingerprint(method, models, dataset, **settings, progress=progress)
     _write(made, out)
     click.echo(f"{out}: {len(made)} inputs by {name}; set its threshold with cemfp calibrate")
     if shortfall:
         click.echo(f"Note: {shortfall}", err=True)
+
+
+def _check_data(method: Any, data: str | None, data_free: bool) -> None:
+    """Refuse data for a method that uses none, and none for a method that needs some."""
+    if method.starts == "noise" and data is not None:
+        raise click.UsageError(
+            f"{method.name} makes its inputs from noise. Received: --data {data}; leave it out."
+        )
+    if method.starts != "noise" and (data is None or data_free):
+        raise click.UsageError(
+            f"{method.name} starts from images: expected --data NAME. Received: "
+            f"{'--data-free' if data_free else 'none'}; c, rc, rc-gm and ltrc need no data."
+        )
 
 
 def _method(name: str, values: dict[str, Any]) -> tuple[Any, dict[str, Any]]:

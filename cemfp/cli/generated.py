@@ -26,6 +26,8 @@ RANGES: Mapping[str, click.ParamType] = {
     "epochs": click.IntRange(1),
     "batch_size": click.IntRange(1),
     "steps": click.IntRange(1),
+    "draws": click.IntRange(1),
+    "step_size": Number(0, 1, min_open=True),
 }
 
 

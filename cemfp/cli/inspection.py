@@ -61,6 +61,7 @@ def _facts(loaded: Fingerprint) -> dict[str, Any]:
         "inputs": len(loaded),
         "shape": list(loaded.inputs.shape[1:]),
         "eight_bit": loaded.eight_bit,
+        "domain": loaded.domain,
         "epsilon": loaded.epsilon,
         "classes": loaded.classes,
         "keys_per_class": counts.tolist(),

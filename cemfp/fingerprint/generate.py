@@ -15,6 +15,7 @@ from cemfp.fingerprint.artifact import Fingerprint
 from cemfp.fingerprint.characteristic import random_starts
 from cemfp.fingerprint.models import Method, Models, Progress, Starts
 from cemfp.fingerprint.selection import Shortfall, select
+from cemfp.fingerprint.sensitive import SensitiveSamples, choose
 
 NO_BALL = 1.0  # a radius that allows every image
 # In place of a data set's provenance.
@@ -199,6 +200,8 @@ def assemble(
     if data_free:
         # Only what the source does put into the class that was drawn for it is a success.
         made = made.where(made.keys == made.truth)
+    if isinstance(method, SensitiveSamples):
+        made = made.where(choose(made.inputs, source, min(size, candidates)))
     truth = made.truth if method.adversarial else None
     chosen, shortfall = select(
         made.inputs,

@@ -17,13 +17,10 @@ from cemfp.data import load
 from cemfp.files import write_atomic
 from cemfp.fingerprint.artifact import Fingerprint
 from cemfp.fingerprint.characteristic import low_frequency_share
-from cemfp.fingerprint.generate import assemble, choose_starts, make_candidates
-from cemfp.fingerprint.models import Models
-from cemfp.fingerprint.sensitive import SensitiveSamples, choose
 from cemfp.noisy import under_noise
 from cemfp.roles import Role, require_roles
 from cemfp.store import Store
-from cemfp.study.fingerprints import FINGERPRINT, ROWS, MakeFingerprint, tell
+from cemfp.study.fingerprints import ROWS, MakeFingerprint
 from cemfp.study.jobs import Job, Progress
 from cemfp.study.removal import RemoveFingerprint, load_fingerprint
 from cemfp.study.zoo import Model
@@ -31,60 +28,7 @@ from cemfp.study.zoo import Model
 LARGEST_BAND = 3  # of which low frequencies' energy is reported
 
 
-@dataclasses.dataclass(frozen=True)
-class MakeSensitive(Job):
-    """Sensitive samples: of many candidates those that cover most neurons [He19].
-
-    Attributes:
-        method: How to make the candidates.
-        data: Name of the data set whose test images are the starting images.
-        source: The model whose changes they should show.
-        count: Candidates.
-        size: How many to keep; the paper asks eight.
-        seed: Decides starting images and directions.
-    """
-
-    kind: ClassVar[str] = "sensitive"
-
-    method: SensitiveSamples
-    data: str
-    source: Model
-    count: int
-    size: int = 8
-    seed: int = 0
-
-    def label(self) -> str:
-        """Short name for people."""
-        return f"{self.size} sensitive samples"
-
-    def run(self, store: Store, out: Path, progress: Progress) -> None:
-        """Write the fingerprint."""
-        models = Models(Classifier.load(store.get(self.source.key())))
-        dataset = load(self.data)
-        split = choose_starts(self.method, models.source, dataset, self.count, seed=self.seed)
-        made = make_candidates(
-            self.method,
-            models,
-            split,
-            seed=self.seed,
-            progress=lambda done, total, text: tell(progress, done, total, text),
-        )
-        chosen = choose(made.inputs, models.source, min(self.size, len(made.keys)))
-        fingerprint, _ = assemble(
-            made.where(chosen),
-            self.method,
-            models.source,
-            dataset,
-            size=self.size,
-            threshold=0.0,
-            quantize=True,
-            balance=False,
-            seed=self.seed,
-        )
-        fingerprint.save(out / FINGERPRINT)
-
-
-Asked = tuple[tuple[str, MakeFingerprint | MakeSensitive], ...]
+Asked = tuple[tuple[str, MakeFingerprint], ...]
 
 
 @dataclasses.dataclass(frozen=True)

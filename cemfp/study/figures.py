@@ -96,7 +96,8 @@ def gallery(fingerprint: Fingerprint, path: Path, *, columns: int = _MAX_COLUMNS
     """Draw some inputs: the original above, the perturbation in the middle, the input below.
 
     The perturbation is amplified as far as its range allows, grey means no change, and the factor
-    is written beside it. A fingerprint without originals shows its inputs alone.
+    is written beside it. A fingerprint without originals shows its inputs alone; signed ones are
+    stretched.
 
     Args:
         fingerprint: Its first `columns` inputs are shown.
@@ -105,7 +106,8 @@ def gallery(fingerprint: Fingerprint, path: Path, *, columns: int = _MAX_COLUMNS
     """
     count = min(columns, len(fingerprint))
     inputs, originals = fingerprint.inputs[:count], fingerprint.originals
-    rows = {"input": inputs}
+    images, stretched = displayable(inputs)
+    rows = {"input\n(stretched)" if stretched else "input": images}
     if originals is not None:
         change = inputs - originals[:count]
         factor = 0.5 / max(float(np.abs(change).max()), 1e-6)
@@ -119,6 +121,14 @@ def gallery(fingerprint: Fingerprint, path: Path, *, columns: int = _MAX_COLUMNS
         _label_columns(axes, fingerprint, originals is not None)
         figure.supxlabel(_gallery_caption(fingerprint, count), fontsize=8)
         return save(figure, path)
+
+
+def displayable(images: np.ndarray) -> tuple[np.ndarray, bool]:
+    """Return images of any values in [0, 1], and whether they had to be stretched for it."""
+    low, high = float(images.min()), float(images.max())
+    if low >= 0 and high <= 1:
+        return images, False
+    return (images - low) / (high - low), True
 
 
 def _draw_row(axes: Sequence[Axes], name: str, images: np.ndarray) -> None:

@@ -28,6 +28,7 @@ from cemfp.fingerprint.generate import (
 from cemfp.fingerprint.ipguard import IPGuard
 from cemfp.fingerprint.misclassified import Misclassified
 from cemfp.fingerprint.models import Models
+from cemfp.fingerprint.sensitive import SensitiveSamples
 from cemfp.roles import Origin, Role, require_roles
 from cemfp.store import Store
 from cemfp.study.jobs import Job, Progress
@@ -55,7 +56,7 @@ class MakeCandidates(Job):
 
     kind: ClassVar[str] = "candidates"
 
-    method: CEM | Characteristic | FromAttack | IPGuard | Misclassified
+    method: CEM | Characteristic | FromAttack | IPGuard | Misclassified | SensitiveSamples
     data: str
     source: Model
     defender: Group
@@ -85,7 +86,7 @@ class MakeCandidates(Job):
             split,
             quantize=self.quantize,
             seed=self.seed,
-            progress=lambda done, total, text: tell(progress, done, total, text),
+            progress=lambda done, total, text: _tell(progress, done, total, text),
         )
         # Without a defender's ensemble there are no scores.
         known = {name: array for name, array in made._asdict().items() if array is not None}
@@ -200,8 +201,7 @@ def load_classifiers(store: Store, jobs: Sequence[Model]) -> list[Classifier]:
     return [Classifier.load(store.get(job.key())) for job in jobs]
 
 
-def tell(progress: Progress, done: int, total: int, text: str) -> None:
-    """Pass on a generator's progress as one line."""
+def _tell(progress: Progress, done: int, total: int, text: str) -> None:
     progress(f"step {done}/{total}, {text}")
 
 

@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cemfp.study.figures import BLUE, GREEN, ORANGE, PURPLE, RED, SKY, new_figure, save, style
+from cemfp.study.figures import (
+    BLUE,
+    GREEN,
+    ORANGE,
+    PURPLE,
+    RED,
+    SKY,
+    displayable,
+    new_figure,
+    save,
+    style,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -115,7 +126,7 @@ def examples(
         figure = new_figure(0.95 * columns + 1.4, 1.02 * len(found) + 0.6)
         lines = figure.subplots(len(found), columns, squeeze=False)
         for line, (name, shown) in zip(lines, found.items(), strict=True):
-            images, stretched = _displayable(np.array(shown["levels"], np.float64))
+            images, stretched = displayable(np.array(shown["levels"]) / 255)
             for axes in line:
                 axes.set_axis_off()
             for axes, image, key in zip(line, images, shown["keys"], strict=False):
@@ -128,11 +139,3 @@ def examples(
             )  # fmt: skip
         figure.supxlabel(caption, fontsize=6)
         return save(figure, path)
-
-
-def _displayable(levels: np.ndarray) -> tuple[np.ndarray, bool]:
-    """Return images in [0, 1], and whether they had to be stretched for it."""
-    low, high = levels.min(), levels.max()
-    if low >= 0 and high <= 255:
-        return levels / 255, False
-    return (levels - low) / (high - low), True

@@ -126,6 +126,11 @@ class Transformed:
         """Return the suspect's answer on the changed images (n, h, w, c), float32 in [0, 1]."""
         if not len(images):
             return self.suspect(images)
+        if images.min() < 0 or images.max() > 1:
+            raise SuspectError(
+                f"expected images in [0, 1] for {self.name}. Received: {images.min():.2f} to "
+                f"{images.max():.2f}; inputs of the domain signed go to a model itself only."
+            )
         change = TRANSFORMS[self.name].change
         changed = change(images, self.strength, self.seed)
         return self.suspect(np.ascontiguousarray(changed, dtype=np.float32))
