@@ -69,8 +69,8 @@ def kernels(source: Classifier) -> list[tf.Variable]:
     found = [weight for weight in source.model.weights if len(weight.shape) > 1]
     if not found:
         raise ValueError(
-            f"expected a source with kernels. Received: {source!r}, whose weights are all vectors; "
-            "take another method"
+            f"expected a source with kernels. Received: {source.model.name}, whose weights are all "
+            "vectors; take another method"
         )
     return found
 
@@ -155,7 +155,7 @@ def choose(images: np.ndarray, source: Classifier, size: int = SAMPLES) -> np.nd
 class SensitiveSamples:
     """Make the source's outputs on each image as sensitive to its kernels as the ball allows.
 
-    All images are perturbed and returned; `choose` picks those that cover most neurons.
+    All images are perturbed and returned; those that cover most neurons become the fingerprint.
 
     Attributes:
         epsilon: L-inf radius, on the [0, 1] pixel scale.
@@ -189,7 +189,8 @@ class SensitiveSamples:
     ) -> np.ndarray:
         """Return the images (n, h, w, c), each moved by at most epsilon; none is dropped."""
         step = self._compile(models.source)
-        moved, total = [], self.steps * math.ceil(len(images) / BATCH)
+        moved: list[np.ndarray] = []
+        total = self.steps * math.ceil(len(images) / BATCH)
         for place in range(0, len(images), BATCH):
             x = start = tf.constant(images[place : place + BATCH], tf.float32)
             for number in range(self.steps):

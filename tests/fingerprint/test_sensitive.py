@@ -45,8 +45,8 @@ def test_the_average_over_directions_is_the_sum_over_outputs_and_kernel():
     # i = 0: .25 (.25 + .0625 + .0625) = .09375;  i = 1 and 2: .0625 (.25 + .5625 + .0625) =
     # .0546875 each; together .203125. |x|^2 = 1.25 and 1. A bias that counted would add 1 to both.
     source = linear(np.zeros((2, 3)), [np.log(2.0), 0.0, 0.0])
-    found = sensitive.sensitivity(source, TWO_IMAGES, draws=2000, seed=0)
-    np.testing.assert_allclose(found, [0.203125 * 1.25, 0.203125], rtol=0.06)
+    found = sensitive.sensitivity(source, TWO_IMAGES, draws=800, seed=0)
+    np.testing.assert_allclose(found, [0.203125 * 1.25, 0.203125], rtol=0.08)
 
 
 def test_change_of_a_trained_net_is_its_jacobian_along_the_direction(tiny_zoo):
@@ -219,5 +219,5 @@ def test_nets_that_it_cannot_judge():
         sensitive.choose(TWO_IMAGES, linear(np.eye(2)), 1)
     inputs = tf.keras.Input((1, 1, 2))
     pooled = tf.keras.Model(inputs, tf.keras.layers.GlobalAveragePooling2D()(inputs))
-    with pytest.raises(ValueError, match="expected a source with kernels"):
+    with pytest.raises(ValueError, match=r"expected a source with kernels.*all vectors; take"):
         SensitiveSamples()(TWO_IMAGES, Models(Classifier.from_keras(pooled)), seed=0)
