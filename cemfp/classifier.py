@@ -10,6 +10,7 @@ import dataclasses
 import hashlib
 import io
 import json
+import math
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from cemfp.roles import Origin, Role
 
 SCHEMA_VERSION = 1
 CONFIG, WEIGHTS = "config.json", "weights.npz"
+PIXELS_AT_ONCE = 500 * 32 * 32
 
 
 class ClassifierError(ValueError):
@@ -104,8 +106,8 @@ class Classifier:
             digest.update(np.ascontiguousarray(weight).data)
         return digest.hexdigest()
 
-    def predict_logits(self, images: np.ndarray, batch_size: int = 500) -> np.ndarray:
-        """Return logits (n, C) of any number of images, batch by batch.
+    def predict_logits(self, images: np.ndarray, batch_size: int | None = None) -> np.ndarray:
+        """Return logits (n, C) of any number of images, batch by batch: 500 small ones by default.
 
         Images (n, h, w, c) are float32 in [0, 1], or uint8, which is scaled to that.
 
@@ -116,12 +118,14 @@ class Classifier:
             raise ClassifierError(
                 f"expected images of shape {self.input_shape}. Received: {tuple(images.shape[1:])}"
             )
+        if batch_size is None:
+            batch_size = max(1, PIXELS_AT_ONCE // max(32 * 32, math.prod(images.shape[1:3])))
         scale = np.float32(255 if images.dtype == np.uint8 else 1)
         batches = [images[i : i + batch_size] for i in range(0, len(images), batch_size)]
         rows = [self._predict(tf.constant(b.astype(np.float32) / scale)).numpy() for b in batches]
         return np.concatenate(rows) if rows else np.empty((0, self.classes), np.float32)
 
-    def predict_labels(self, images: np.ndarray, batch_size: int = 500) -> np.ndarray:
+    def predict_labels(self, images: np.ndarray, batch_size: int | None = None) -> np.ndarray:
         """Return the top-1 label (n,) int64 of each image."""
         return self.predict_logits(images, batch_size).argmax(axis=1).astype(np.int64)
 

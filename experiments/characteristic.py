@@ -69,7 +69,7 @@ def jobs(setting: Setting) -> dict[str, Job]:
 
 def _gallery(setting: Setting) -> list[str]:
     """One form of each method, at the second smallest delta, as the paper shows them."""
-    delta, k = setting.deltas[1], setting.bands[len(setting.bands) // 2]
+    delta, k = setting.deltas[:2][-1], setting.bands[len(setting.bands) // 2]
     names = ["c 0", f"rc {delta:g}", f"rc-gm {delta:g}"]
     names += [f"ltrc k{k} {domain} {delta:g}" for domain in ("signed", "image")]
     return [name for name in names if name in forms(setting)]

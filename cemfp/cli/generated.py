@@ -27,7 +27,7 @@ RANGES: Mapping[str, click.ParamType] = {
     "batch_size": click.IntRange(1),
     "steps": click.IntRange(1),
     "draws": click.IntRange(1),
-    "step_size": Number(0, 1, min_open=True),
+    "step_size": Number(0, 1),
 }
 
 

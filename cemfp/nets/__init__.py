@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from cemfp.nets.cnn1 import cnn1
 from cemfp.nets.densenet import densenet
 from cemfp.nets.imagenet import imagenet_vgg
 from cemfp.nets.mobilenet import mobilenetv2
@@ -23,6 +24,7 @@ NETS: dict[str, Callable[..., tf.keras.Model]] = {
     "vgg16": functools.partial(vgg, depth=16),
     "vgg19": functools.partial(vgg, depth=19),
     "mobilenetv2": mobilenetv2,
+    "cnn1": cnn1,
     "imagenet-vgg16": imagenet_vgg,
     "imagenet-vgg19": functools.partial(imagenet_vgg, depth=19),
 }

@@ -102,10 +102,11 @@ def cnn1_setting(profile: Profile) -> Setting:
 
 def imagenet_setting() -> Setting:
     """Return the models of [Wang21, Table 1]: published VGG16, and VGG19 as the other model."""
+    data = "imagenet224"
     return Setting(
-        base=ImportNet("vgg16", Role.SOURCE.value),
-        variants=(ImportNet("vgg19", Role.EVALUATION.value),),
-        data="imagenet224",
+        base=ImportNet("vgg16", Role.SOURCE.value, data),
+        variants=(ImportNet("vgg19", Role.EVALUATION.value, data),),
+        data=data,
         pruning=Recipe(epochs=5, batch_size=64, learning_rate=1e-3, schedule="cosine", pad=0),
         ratios=(0.4, 0.5, 0.6, 0.7, 0.8),
         deltas=(0.001, 0.003, 0.005, 0.007),

@@ -142,6 +142,7 @@ class ImportNet(Job):
     Attributes:
         name: Name in `PRETRAINED`.
         role: What the result may be used for.
+        data: Name of the data set to measure the test accuracy on; empty for none.
         weights: A file with the weights; empty takes Keras' own, downloaded on first use.
         input_shape: Height, width and channels.
         classes: Number of classes.
@@ -151,6 +152,7 @@ class ImportNet(Job):
 
     name: str
     role: str
+    data: str = ""
     weights: str = ""
     input_shape: tuple[int, int, int] = INPUT_SHAPE
     classes: int = CLASSES
@@ -165,15 +167,19 @@ class ImportNet(Job):
         return f"{self.role} published {self.name}"
 
     def run(self, store: Store, out: Path, progress: Progress) -> None:
-        """Read the weights, save the classifier."""
+        """Read the weights, measure the test accuracy, save the classifier."""
         progress(f"weights of {self.name}")
-        load_pretrained(
+        net = load_pretrained(
             self.name,
             weights=Path(self.weights) if self.weights else None,
             role=self.role,
             input_shape=self.input_shape,
             classes=self.classes,
-        ).save(out)
+        )
+        if self.data:
+            test = load(self.data).test
+            net.config.training["test_accuracy"] = net.accuracy(test.images, test.labels)
+        net.save(out)
 
 
 Model = TrainNet | ImportNet

@@ -161,7 +161,7 @@ def test_eight_bit_rounding_error_is_removed():
         ({"epsilon": float("nan")}, "epsilon"),
         ({"shortfall": {3: 1}}, "shortfall"),
         ({"shortfall": {0: 0}}, "shortfall"),
-        ({"schema_version": 2}, "schema version"),
+        ({"schema_version": 3}, "schema version"),
         ({"calibration": dataclasses.replace(CALIBRATION, queries=4)}, "3 queries"),
     ],
 )
@@ -244,7 +244,7 @@ def without(name):
     ("change", "message"),
     [
         (edit(format="other"), "format"),
-        (edit(schema_version=2), "schema version 1"),
+        (edit(schema_version=3), "schema version 2"),
         (edit(extra=1), "manifest's fields"),
         (without("method"), "manifest's fields"),
         (without("members"), "list exactly"),

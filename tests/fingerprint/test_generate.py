@@ -31,6 +31,7 @@ class Shift:
     adversarial: ClassVar[bool] = True
     ensemble: ClassVar[bool] = True
     starts: ClassVar[str] = "correct"
+    domain: ClassVar[str] = "image"
 
     amount: float = 0.1
     epsilon: float | None = 0.1
@@ -151,9 +152,12 @@ def test_a_method_with_an_ensemble_does_touch_it():
 def test_every_method_says_what_a_generator_asks(name):
     method = METHODS[name]()
     assert method.name == name
-    assert method.adversarial is (name != "ipguard") and method.ensemble is (name == "cem")
-    assert (method.epsilon is None) == (name in ("ipguard", "misclassified"))
-    assert method.starts == ("misclassified" if name == "misclassified" else "correct")
+    free = name in ("c", "rc", "rc-gm", "ltrc")
+    assert method.adversarial is not (free or name in ("ipguard", "sensitive"))
+    assert method.ensemble is (name == "cem")
+    assert (method.epsilon is None) == (free or name in ("ipguard", "misclassified"))
+    assert method.starts == {"misclassified": name}.get(name, "noise" if free else "correct")
+    assert method.domain == "image"
     assert dataclasses.is_dataclass(method)
 
 
