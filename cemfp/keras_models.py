@@ -73,3 +73,8 @@ def _gives_probabilities(model: tf.keras.Model) -> bool:
     scores = tf.cast(model(probe, training=False), tf.float32)
     sums = tf.reduce_sum(scores, axis=-1)
     return bool(tf.reduce_all(scores >= 0) and tf.reduce_all(tf.abs(sums - 1.0) < 1e-2))
+
+
+def kernels_of(model: tf.keras.Model) -> list[tf.Variable]:
+    """Return the kernels of convolutions and dense layers, in the order of the weights."""
+    return [weight for weight in model.weights if "kernel" in weight.name]

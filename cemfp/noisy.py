@@ -15,6 +15,7 @@ from cemfp import steps
 from cemfp.classifier import Classifier
 from cemfp.ensemble import PARALLEL
 from cemfp.folding import Folded, fold
+from cemfp.keras_models import kernels_of
 
 LossGradient = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
 """Images (n, h, w, c), labels (n,) and a seed (2,) to losses (n,) in nats, and to the gradient of
@@ -118,7 +119,7 @@ def _keras_under_noise(classifier: Classifier, delta: float) -> LossGradient:
     """The same for a net of layers that no step describes: a clone gets the noise."""
     model = tf.keras.models.clone_model(classifier.model)
     model.set_weights(classifier.model.get_weights())
-    kernels = [v for v in model.weights if "kernel" in v.name and len(v.shape) > 1]
+    kernels = kernels_of(model)
     clean = [tf.constant(kernel.numpy()) for kernel in kernels]
 
     def loss_gradient(

@@ -153,23 +153,24 @@ def _write_table(
     header += ["low frequencies, %"]
     lines = []
     for method, by_delta in found.items():
-        published = {entry[0]: entry[1:] for entry in paper.get(PAPER_ROWS.get(method, ""), [])}
+        published = {
+            values[0]: dict(zip(paper["columns"], values, strict=True))
+            for values in paper.get(PAPER_ROWS.get(method, ""), [])
+        }
         for delta, summaries in by_delta.items():
-            facts = row["fingerprints"][f"{method} {delta:g} | 0"]
-            theirs = [str(value) for value in published.get(delta, [])] or ["–"] * (len(kept) + 1)
-            ours = [markdown.spread(summaries[f"uniqueness {group}"], 100, 0) for group in kept]
-            lines.append(
-                [
-                    METHODS[method],
-                    f"{delta:g}",
-                    str(facts["inputs"]),
-                    f"{100 * summaries['base']['mean']:.0f}",
-                    markdown.spread(summaries["variant"], 100, 0),
-                    theirs[0],
-                    *(cell for pair in zip(ours, theirs[1:], strict=True) for cell in pair),
-                    f"{100 * facts['low_frequency_share']:.1f}",
-                ]
-            )
+            facts, theirs = row["fingerprints"][f"{method} {delta:g} | 0"], published.get(delta, {})
+            cells = [
+                METHODS[method],
+                f"{delta:g}",
+                str(facts["inputs"]),
+                f"{100 * summaries['base']['mean']:.0f}",
+                markdown.spread(summaries["variant"], 100, 0),
+                str(theirs.get("transferability", "–")),
+            ]
+            for ratio, group in zip(setting.ratios, kept, strict=True):
+                cells.append(markdown.spread(summaries[f"uniqueness {group}"], 100, 0))
+                cells.append(str(theirs.get(f"{100 * ratio:g}", "–")))
+            lines.append([*cells, f"{100 * facts['low_frequency_share']:.1f}"])
     markdown.write_table(path, title, header, lines, _explain(row, setting))
 
 

@@ -21,6 +21,7 @@ from cemfp import ops, steps
 from cemfp.classifier import Classifier
 from cemfp.fingerprint.models import Domain, Models, Progress, Starts
 from cemfp.folding import fold
+from cemfp.keras_models import kernels_of
 
 BATCH = 50  # images at a time: the second derivative keeps activations many times over
 SAMPLES = 8  # what [Wang21, A.4] asks
@@ -66,7 +67,7 @@ def kernels(source: Classifier) -> list[tf.Variable]:
     Raises:
         ValueError: There is none.
     """
-    found = [weight for weight in source.model.weights if len(weight.shape) > 1]
+    found = kernels_of(source.model)
     if not found:
         raise ValueError(
             f"expected a source with kernels. Received: {source.model.name}, whose weights are all "

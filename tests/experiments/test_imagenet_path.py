@@ -67,8 +67,8 @@ def test_table_1_and_its_figures_from_weights_files(images, tmp_path):
         repeats=1,
         deltas=(0.001,),
         bands=(3,),
-        size=4,
-        steps=5,
+        size=8,
+        steps=2,
     )
     store, rows = Store(tmp_path / "store"), {}
     for name, job in characteristic.jobs(setting).items():
