@@ -121,7 +121,7 @@ def draw(
         tradeoff.frequencies(
             np.array(row["saliency"]),
             directory / f"{name}_fig2a_saliency",
-            caption=f"{row['net']}, {row['images']} test images of {row['data']['name']}. {note}",
+            caption=f"{row['images']} test images, {note}".replace(", ", ",\n", 1),
         )
     if "models" in rows.get("answers", {}):
         found = series(rows["answers"], setting)

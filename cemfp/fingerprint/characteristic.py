@@ -66,9 +66,10 @@ class Characteristic:
     eta: float = 1e-6
 
     def __post_init__(self) -> None:
-        if min(self.delta, self.k, self.eta) < 0 or min(self.draws, self.steps) < 1:
+        finite = all(0 <= value < float("inf") for value in (self.delta, self.k, self.eta))
+        if not finite or min(self.draws, self.steps) < 1:
             raise ValueError(
-                "expected delta, k and eta >= 0, draws and steps >= 1. Received: "
+                "expected finite delta, k and eta >= 0, draws and steps >= 1. Received: "
                 f"{self.delta}, {self.k}, {self.eta}, {self.draws}, {self.steps}"
             )
         if self.domain not in ("image", "signed") or not 0 < self.step_size <= 1:

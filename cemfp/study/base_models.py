@@ -27,6 +27,7 @@ class Setting:
         pruning: How the owner retrains while pruning [Han15].
         ratios: Shares of the weights that pruning takes away; such copies should be recognised.
         repeats: Prunings at each ratio, with other orders of the images.
+        count: Images to retrain with, as many as the owner has labels for; 0 means all.
         deltas: Bounds of the noise on the weights, beside 0.
         bands: Low frequencies that LTRC filters out, k.
         size: Inputs of a fingerprint.
@@ -40,6 +41,7 @@ class Setting:
     pruning: Recipe
     ratios: tuple[float, ...] = (0.8, 0.9, 0.95)
     repeats: int = 5
+    count: int = 0
     deltas: tuple[float, ...] = (0.01, 0.03, 0.05, 0.07)
     bands: tuple[int, ...] = (1, 2, 3)
     size: int = 100
@@ -97,7 +99,7 @@ def cnn1_setting(profile: Profile) -> Setting:
             *((Role.EVALUATION, first + number) for number in range(variants)),
         ]
     )
-    return Setting(base, tuple(others), profile.data, **settings)
+    return Setting(base, tuple(others), profile.data, count=profile.owner_images, **settings)
 
 
 def imagenet_setting() -> Setting:
@@ -128,6 +130,7 @@ def pruned(setting: Setting) -> dict[float, tuple[RemoveFingerprint, ...]]:
                 recipe=setting.pruning,
                 seed=FIRST_SEED[Role.ATTACKER] + number,
                 net=setting.base.net,
+                count=setting.count,
             )
             for number in range(setting.repeats)
         )

@@ -69,11 +69,11 @@ class AskModels(Job):
 
 @dataclasses.dataclass(frozen=True)
 class ShowExamples(Job):
-    """Some inputs of several fingerprints, for a gallery [Wang21, Fig. 1].
+    """Inputs of several fingerprints for the same labels, for a gallery [Wang21, Fig. 1].
 
     Attributes:
         fingerprints: Whose inputs, each with a name.
-        count: Inputs of each, the first ones.
+        count: Labels, the first ones; the first input of each.
     """
 
     kind: ClassVar[str] = "examples"
@@ -83,14 +83,15 @@ class ShowExamples(Job):
     count: int = 6
 
     def run(self, store: Store, out: Path, progress: Progress) -> None:
-        """Write `rows.json`: grey levels, rounded, and keys by name of fingerprint."""
+        """Write `rows.json`: rounded grey levels by name of fingerprint and by label."""
         del progress  # a matter of a second
         rows = {}
         for name, job in self.fingerprints:
             made = load_fingerprint(store, job)
             if made is not None:
-                levels = np.rint(255 * made.inputs[: self.count]).astype(int)
-                rows[name] = {"levels": levels.tolist(), "keys": made.keys[: self.count].tolist()}
+                levels = np.rint(255 * made.inputs).astype(int)
+                first = {label: np.flatnonzero(made.keys == label) for label in range(self.count)}
+                rows[name] = {str(k): levels[i[0]].tolist() for k, i in first.items() if len(i)}
         write_atomic(out / ROWS, json.dumps({"examples": rows}).encode())
 
 

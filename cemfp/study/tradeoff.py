@@ -93,7 +93,7 @@ def frequencies(saliency: np.ndarray, path: Path, *, caption: str) -> list[Path]
     """
     shown = saliency[:SHOWN_BAND, :SHOWN_BAND]
     channels = shown.shape[2]
-    names = ("red", "green", "blue") if channels == 3 else tuple(map(str, range(channels)))
+    names = ("red", "green", "blue") if channels == 3 else ("grey",) * channels
     with style():
         figure = new_figure(2.6 * channels + 0.9, 3.1)
         panels = figure.subplots(1, channels, sharey=True, squeeze=False)[0]
@@ -108,7 +108,7 @@ def frequencies(saliency: np.ndarray, path: Path, *, caption: str) -> list[Path]
 
 
 def examples(
-    found: Mapping[str, Mapping[str, Any]], classes: Sequence[str], path: Path, *, caption: str
+    found: Mapping[str, Mapping[str, list]], classes: Sequence[str], path: Path, *, caption: str
 ) -> list[Path]:
     """Draw examples of several methods for the same labels [Wang21, Fig. 1].
 
@@ -116,26 +116,32 @@ def examples(
     others, are shifted and stretched to that range, row by row, and their row says so.
 
     Args:
-        found: Method -> `levels` (m, h, w, c) and `keys` (m,).
+        found: Method -> label -> grey levels (h, w, c); a method without a label has a gap.
         classes: Names of the classes.
         path: See `figures.save`.
         caption: Line below the figure.
     """
-    columns = max(len(shown["keys"]) for shown in found.values())
+    labels = sorted({label for shown in found.values() for label in shown}, key=int)
     with style():
-        figure = new_figure(0.95 * columns + 1.4, 1.02 * len(found) + 0.6)
-        lines = figure.subplots(len(found), columns, squeeze=False)
+        figure = new_figure(0.95 * len(labels) + 1.4, 1.02 * len(found) + 0.6)
+        lines = figure.subplots(len(found), len(labels), squeeze=False)
+        for axes in lines.flat:
+            axes.set_axis_off()
         for line, (name, shown) in zip(lines, found.items(), strict=True):
-            images, stretched = displayable(np.array(shown["levels"]) / 255)
-            for axes in line:
-                axes.set_axis_off()
-            for axes, image, key in zip(line, images, shown["keys"], strict=False):
-                axes.imshow(image[..., 0] if image.shape[-1] == 1 else image, cmap="gray")
-                axes.set_title(classes[key], fontsize=6, pad=2)
-            note = "\n(stretched)" if stretched else ""
+            images, stretched = displayable(np.array([shown[label] for label in shown]) / 255)
+            for label, image in zip(shown, images, strict=True):
+                axes = line[labels.index(label)]
+                axes.imshow(image.squeeze(), cmap="gray", vmin=0, vmax=1)
             line[0].text(
-                -0.1, 0.5, name + note, transform=line[0].transAxes, ha="right", va="center",
+                -0.1,
+                0.5,
+                name + ("\n(stretched)" if stretched else ""),
+                transform=line[0].transAxes,
+                ha="right",
+                va="center",
                 fontsize=7,
-            )  # fmt: skip
+            )
+        for axes, label in zip(lines[0], labels, strict=True):
+            axes.set_title(classes[int(label)], fontsize=7)
         figure.supxlabel(caption, fontsize=6)
         return save(figure, path)
