@@ -8,9 +8,14 @@ from typing import Any
 
 import click
 
-from benchmarks import cem, ensemble, harness, training
+from benchmarks import cem, characteristic, ensemble, harness, training
 
-BENCHMARKS = {"ensemble": ensemble, "training": training, "cem": cem}
+BENCHMARKS = {
+    "ensemble": ensemble,
+    "training": training,
+    "cem": cem,
+    "characteristic": characteristic,
+}
 RESULTS = Path(__file__).parent / "results"
 
 
