@@ -9,7 +9,6 @@ import tensorflow as tf
 
 from cemfp import ops
 from cemfp.classifier import Classifier, ClassifierConfig
-from cemfp.nets import NETS
 from cemfp.roles import Role, RoleError
 from cemfp.store import Store
 from cemfp.study import base_models
@@ -31,16 +30,7 @@ TINY = Net(arguments=(("width", 1), ("depth", 8)))
 BASE = TrainNet("digits", RECIPE, 0, "source", net=TINY, images=200)
 
 
-@pytest.fixture(autouse=True)
-def quick_net(monkeypatch):
-    """In place of a ResNet a linear net, which compiles at once."""
-
-    def build(shape, classes, *, width, depth):
-        inputs = tf.keras.Input(shape)
-        x = tf.keras.layers.Flatten()(inputs)
-        return tf.keras.Model(inputs, tf.keras.layers.Dense(classes, name="head")(x))
-
-    monkeypatch.setitem(NETS, "resnet20", build)
+pytestmark = pytest.mark.usefixtures("quick_net")
 
 
 @pytest.fixture

@@ -5,12 +5,10 @@ import json
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from cemfp.classifier import Classifier
 from cemfp.data import load
 from cemfp.fingerprint.artifact import Fingerprint
-from cemfp.nets import NETS
 from cemfp.removal import REMOVALS
 from cemfp.removal.extraction import Retrain
 from cemfp.removal.fine_tuning import FTLL
@@ -30,16 +28,7 @@ TINY = Net(arguments=(("width", 1), ("depth", 8)))
 VICTIM = TrainNet("digits", RECIPE, 0, "source", net=TINY, images=200)
 
 
-@pytest.fixture(autouse=True)
-def quick_net(monkeypatch):
-    """In place of a ResNet a linear net, which compiles at once."""
-
-    def build(shape, classes, *, width, depth):
-        inputs = tf.keras.Input(shape)
-        x = tf.keras.layers.Flatten()(inputs)
-        return tf.keras.Model(inputs, tf.keras.layers.Dense(classes, name="head")(x))
-
-    monkeypatch.setitem(NETS, "resnet20", build)
+pytestmark = pytest.mark.usefixtures("quick_net")
 
 
 def removal(attack=None, **changes):
