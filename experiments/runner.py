@@ -59,7 +59,7 @@ def all_jobs(experiments: Sequence[Experiment], profile: Profile) -> list[Job]:
 
 def describe_plan(experiments: Sequence[Experiment], profile: Profile, store: Store) -> str:
     """Return what is done and missing, by kind of job."""
-    counts = status([*make_zoo(profile).everyone, *all_jobs(experiments, profile)], store)
+    counts = status(all_jobs(experiments, profile), store)
     lines = [f"profile {profile.name} on {profile.data}, store {store.root}"]
     lines += [f"  {kind}: {c.done} done, {c.missing} missing" for kind, c in counts.items()]
     return "\n".join(lines)
@@ -74,7 +74,7 @@ def run(
     threads: int | None = None,
 ) -> Outcome:
     """Run what is missing."""
-    jobs = [*make_zoo(profile).everyone, *all_jobs(experiments, profile)]
+    jobs = all_jobs(experiments, profile)
     return run_local(jobs, store, processes=processes, threads_per_process=threads)
 
 
