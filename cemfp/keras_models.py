@@ -28,7 +28,7 @@ def with_logits(model: tf.keras.Model, *, scale: float, offset: float) -> tf.ker
 def logits_model(model: tf.keras.Model) -> tf.keras.Model:
     """Return the model up to its logits: a softmax at the end would starve every gradient."""
     node = getattr(model.output, "node", None)
-    if node is None:  # not a graph of layers
+    if node is None or node.layer is model:  # not a graph of layers
         return model
     last, before = node.layer, node.keras_inputs[0]
     if isinstance(last, tf.keras.Model):

@@ -322,6 +322,26 @@ def test_scale_and_offset_feed_what_the_model_wants():
     assert wrapped.config.arguments == {"scale": 255.0, "offset": -127.5}
 
 
+class OfItsOwn(tf.keras.Model):
+    """A model class with a `call` of its own: not a graph of layers."""
+
+    def __init__(self):
+        super().__init__()
+        self.head = tf.keras.layers.Dense(3)
+
+    def call(self, x):
+        return self.head(tf.reshape(x, (-1, 4)))
+
+
+def test_a_model_class_inside_a_functional_model_is_taken_as_it_is():
+    inputs = tf.keras.Input((2, 2, 1))
+    model = tf.keras.Model(inputs, OfItsOwn()(inputs))
+    images = np.random.default_rng(0).random((5, 2, 2, 1), np.float32)
+    np.testing.assert_allclose(
+        Classifier.from_keras(model).predict_logits(images), model(images), rtol=1e-6
+    )
+
+
 def test_a_keras_file_gives_the_same_answers(tmp_path):
     model = bare(layers.Dense(CLASSES, "softmax"))
     model.save(tmp_path / "mine.keras")

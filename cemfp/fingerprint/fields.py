@@ -91,7 +91,8 @@ def to_grid(array: np.ndarray) -> np.ndarray:
 
 def on_grid(array: np.ndarray) -> bool:
     """Whether `to_levels` and `from_levels` would give exactly these images back."""
-    return np.array_equal(from_levels(to_levels(array)), array)
+    inside = bool(np.all((array >= 0) & (array <= 1)))  # inputs of the domain signed are not
+    return inside and np.array_equal(from_levels(to_levels(array)), array)
 
 
 def to_levels(array: np.ndarray) -> np.ndarray:

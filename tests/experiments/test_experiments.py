@@ -6,14 +6,15 @@ import pytest
 
 from cemfp.roles import Role
 from cemfp.store import Store
+from cemfp.study.base_models import cnn1_setting
 from cemfp.study.jobs import from_json, plan, to_json
 from cemfp.study.profiles import PROFILES, make_zoo
+from experiments import characteristic, claims, findings, runner
 from experiments import cifar10_irremovability as irremovability
-from experiments import claims, runner
 
 
 @pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
-@pytest.mark.parametrize("name", runner.EXPERIMENTS)
+@pytest.mark.parametrize("name", (*runner.EXPERIMENTS, *runner.ON_REQUEST))
 def test_jobs_are_buildable_and_travel(name, profile):
     (module,) = runner.find([name])
     jobs = module.jobs(profile)
@@ -69,3 +70,21 @@ def test_committed_rows_give_the_committed_claims():
     written = (results / "claims.md").read_text()
     for claim in claims.claims(rows, PROFILES["small"]):
         assert claim.ours in written
+
+
+def test_an_experiment_on_its_own_needs_no_models_of_the_others():
+    profile = PROFILES["small"]
+    needed = {job.key() for job in plan(runner.all_jobs(runner.find(runner.ON_REQUEST), profile))}
+    assert not needed & {job.key() for job in make_zoo(profile).everyone}
+
+
+def test_committed_answers_give_the_committed_findings():
+    """The statements about the second paper are those of the rows."""
+    results = runner.RESULTS / "small"
+    rows = json.loads((results / "cifar10_characteristic.json").read_bytes())
+    setting = cnn1_setting(PROFILES["small"])
+    written = (results / "cifar10_characteristic_findings.md").read_text()
+    found = findings.findings(characteristic.series(rows["answers"], setting), setting)
+    assert len(found) >= 10
+    for finding in found:
+        assert finding.here in written and f"| {finding.holds} |" in written
