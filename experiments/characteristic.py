@@ -53,8 +53,9 @@ Series = dict[str, dict[float, dict[str, dict[str, Any]]]]
 def jobs(setting: Setting) -> dict[str, Job]:
     """The answers of all models to all fingerprints, examples of these, and the saliency."""
     made = fingerprints(setting)
+    method = SensitiveSamples(steps=min(SensitiveSamples.steps, setting.steps))
     candidates = MakeCandidates(
-        SensitiveSamples(), setting.data, setting.base, Group((), ()), SENSITIVE_CANDIDATES
+        method, setting.data, setting.base, Group((), ()), SENSITIVE_CANDIDATES
     )
     sensitive = MakeFingerprint(candidates, size=SAMPLES, balance=False)
     models: list[tuple[str, Model | RemoveFingerprint]] = [("base", setting.base)]
