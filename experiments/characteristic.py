@@ -58,14 +58,17 @@ def jobs(setting: Setting) -> dict[str, Job]:
         method, setting.data, setting.base, Group((), ()), SENSITIVE_CANDIDATES
     )
     sensitive = MakeFingerprint(candidates, size=SAMPLES, balance=False)
-    models: list[tuple[str, Model | RemoveFingerprint]] = [("base", setting.base)]
-    models += [(f"pruned {ratio:g}", job) for ratio, own in pruned(setting).items() for job in own]
-    models += [("variant", variant) for variant in setting.variants]
     return {
-        "answers": AskModels(tuple(models), (*made.items(), (SENSITIVE, sensitive))),
+        "answers": AskModels(models(setting), (*made.items(), (SENSITIVE, sensitive))),
         "examples": ShowExamples(tuple((name, made[f"{name} | 0"]) for name in _gallery(setting))),
         "saliency": FrequencySaliency(setting.base, setting.data),
     }
+
+
+def models(setting: Setting) -> tuple[tuple[str, Model | RemoveFingerprint], ...]:
+    """The base, its pruned copies and the variants, each with the name of its group."""
+    copies = [(f"pruned {ratio:g}", job) for ratio, own in pruned(setting).items() for job in own]
+    return (("base", setting.base), *copies, *(("variant", model) for model in setting.variants))
 
 
 def _gallery(setting: Setting) -> list[str]:
@@ -115,7 +118,7 @@ def draw(
     """
     note = _note(rows, setting)
     if "examples" in rows.get("examples", {}):
-        shown = {_label(form): example for form, example in rows["examples"]["examples"].items()}
+        shown = {label(form): example for form, example in rows["examples"]["examples"].items()}
         tradeoff.examples(shown, classes, directory / f"{name}_fig1_gallery", caption=note)
     if "saliency" in rows.get("saliency", {}):
         row = rows["saliency"]
@@ -135,7 +138,8 @@ def draw(
         _write_table(rows["answers"], found, setting, paper, directory.parent / f"{name}.md", title)
 
 
-def _label(form: str) -> str:
+def label(form: str) -> str:
+    """Method and delta as figures name them."""
     method, _, delta = form.rpartition(" ")
     return METHODS[method] + (f", δ = {delta}" if float(delta) else "")
 

@@ -32,6 +32,7 @@ EXPERIMENTS = (
     "cem_weights",
     "cifar10_nets",
     "cifar10_characteristic",
+    "characteristic_stopping",
     "cem_meets_ltrc",
 )
 # They need what not everybody has, and run only by name.

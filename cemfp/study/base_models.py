@@ -15,6 +15,9 @@ from cemfp.study.removal import RemoveFingerprint
 from cemfp.study.zoo import ImportNet, Model, Net, TrainNet
 from cemfp.training import Recipe
 
+PAPER_ETA = 1e-6  # [Wang21, Eq. 1]
+ETAS = (0.3, 0.1, 0.01)  # nats; the paper's is out of reach of a net that is regularised
+
 
 @dataclasses.dataclass(frozen=True)
 class Setting:
@@ -176,7 +179,21 @@ def characteristic_fingerprint(
     return MakeFingerprint(candidates, size=size)
 
 
-def _form(name: str, setting: Setting, **changes: Any) -> Characteristic:
-    method = METHODS[name](steps=setting.steps, **changes)
+def stopped_forms(setting: Setting) -> dict[str, Characteristic]:
+    """Return one form of each method, for every loss at which an input counts as finished."""
+    delta, k = setting.deltas[:2][-1], setting.bands[len(setting.bands) // 2]
+    found = {}
+    for eta in (*ETAS, PAPER_ETA):
+        found[f"c 0 eta {eta:g}"] = _form("c", setting, eta=eta)
+        for name in ("rc", "rc-gm"):
+            found[f"{name} {delta:g} eta {eta:g}"] = _form(name, setting, delta=delta, eta=eta)
+        for domain in ("signed", "image"):
+            method = _form("ltrc", setting, delta=delta, k=k, domain=domain, eta=eta)
+            found[f"ltrc k{k} {domain} {delta:g} eta {eta:g}"] = method
+    return found
+
+
+def _form(name: str, setting: Setting, *, eta: float = PAPER_ETA, **changes: Any) -> Characteristic:
+    method = METHODS[name](steps=setting.steps, eta=eta, **changes)
     assert isinstance(method, Characteristic)
     return method

@@ -37,6 +37,7 @@ def tradeoff(
     path: Path,
     *,
     caption: str,
+    symbol: str = "δ",
 ) -> list[Path]:
     """Draw robustness over transferability, one panel for each ratio [Wang21, Fig. 3].
 
@@ -44,10 +45,11 @@ def tradeoff(
     pruned copies and over variants.
 
     Args:
-        series: Method -> delta -> summaries of `pruned <ratio>` and `variant`.
+        series: Method -> delta (or another parameter) -> summaries of `pruned <ratio>`, `variant`.
         ratios: Pruning ratios.
         path: See `figures.save`.
         caption: Line below the figure.
+        symbol: The parameter's.
     """
     with style():
         figure = new_figure(3.1 * len(ratios) + 1.6, 3.7)
@@ -55,7 +57,8 @@ def tradeoff(
         for axes, ratio in zip(panels, ratios, strict=True):
             axes.plot([0, 1], [0, 1], color="0.7", linewidth=0.8, label="uniqueness 0")
             for place, (name, by_delta) in enumerate(series.items()):
-                _draw_series(axes, place, name, by_delta, f"pruned {ratio:g}")
+                text = _legend(name, by_delta, symbol)
+                _draw_series(axes, place, text, by_delta, f"pruned {ratio:g}")
             axes.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), xlabel="transferability (CAEAcc)")
             axes.set_title(f"{ratio:.0%} pruned", fontsize=9)
         panels[0].set_ylabel("robustness (CAEAcc)")
@@ -79,8 +82,13 @@ def _draw_series(
         markersize=4,
         linewidth=0.8,
         elinewidth=0.5,
-        label=f"{name} (δ {deltas[0]:g} to {deltas[-1]:g})" if len(deltas) > 1 else name,
+        label=name,
     )
+
+
+def _legend(name: str, by_delta: Mapping[float, Summaries], symbol: str) -> str:
+    low, high = min(by_delta), max(by_delta)
+    return f"{name} ({symbol} {low:g} to {high:g})" if low < high else name
 
 
 def frequencies(saliency: np.ndarray, path: Path, *, caption: str) -> list[Path]:
