@@ -13,7 +13,7 @@ from typing import Any
 
 from cemfp import metrics
 from cemfp.fingerprint.methods import METHODS
-from cemfp.study.base_models import characteristic_fingerprint
+from cemfp.study.base_models import PAPER_ETA, characteristic_fingerprint
 from cemfp.study.cases import cases
 from cemfp.study.characteristic import AskModels, uniqueness_rows
 from cemfp.study.jobs import Job
@@ -25,15 +25,17 @@ from experiments.common import Rows, cem, score
 
 NAME = "cem_meets_ltrc"
 STEPS = {"demo": 100}
-DELTA = 0.03
+DELTA, ETA = 0.03, 0.1
 # Name in rows -> method and settings.
 FORMS: dict[str, tuple[str, dict[str, Any]]] = {
     "c 0": ("c", {}),
     f"rc {DELTA}": ("rc", {"delta": DELTA}),
-    f"rc-gm {DELTA}": ("rc-gm", {"delta": DELTA}),
     f"ltrc k2 signed {DELTA}": ("ltrc", {"delta": DELTA, "k": 2, "domain": "signed"}),
     f"ltrc k2 image {DELTA}": ("ltrc", {"delta": DELTA, "k": 2}),
     "ltrc k2 image 0.01": ("ltrc", {"delta": 0.01, "k": 2}),
+    f"c 0 eta {ETA}": ("c", {"eta": ETA}),
+    f"rc-gm {DELTA} eta {ETA}": ("rc-gm", {"delta": DELTA, "eta": ETA}),
+    f"ltrc k2 image {DELTA} eta {ETA}": ("ltrc", {"delta": DELTA, "k": 2, "eta": ETA}),
 }
 PRUNED = ("prune_0.7", "prune_0.8", "prune_0.9")
 TUNED = ("ftll", "ftal", "rtll", "rtal")
@@ -45,7 +47,8 @@ def jobs(profile: Profile) -> dict[str, Job]:
     zoo, attacks = make_zoo(profile), cases(profile)
     asked = {"cem": score(profile, cem(profile)).fingerprint}
     for name, (method, settings) in FORMS.items():
-        made = METHODS[method](steps=STEPS.get(profile.name, 500), **settings)
+        settings = {"steps": STEPS.get(profile.name, 500), "eta": PAPER_ETA} | settings
+        made = METHODS[method](**settings)
         asked[name] = characteristic_fingerprint(made, zoo.source, profile.size)  # type: ignore[arg-type]
     # First repeats only, so that the job needs nothing that other experiments do not have early.
     kinds = {"pruned": PRUNED, "tuned": TUNED, "extracted": EXTRACTED}
@@ -73,7 +76,7 @@ def draw(rows: Rows, profile: Profile, directory: Path) -> None:
     lines = [
         _line(row, name, kept) for name, facts in row["fingerprints"].items() if facts["inputs"]
     ]
-    header = ["method", "δ", "inputs", "source", *kept, "references (transferability)"]
+    header = ["method", "δ", "η", "inputs", "source", *kept, "references (transferability)"]
     header += ["uniqueness (pruned)", "AUC, surrogates against references"]
     source = row["models"][0]
     markdown.write_table(
@@ -91,7 +94,8 @@ def draw(rows: Rows, profile: Profile, directory: Path) -> None:
 
 def _line(row: dict[str, Any], name: str, kept: list[str]) -> list[str]:
     found = uniqueness_rows(row, [name], ["pruned"], "reference")
-    method, _, delta = name.rpartition(" ")
+    form, _, eta = name.partition(" eta ")
+    method, _, delta = form.rpartition(" ")
     scores = {
         group: [m["cae_accuracy"][name] for m in row["models"] if m["group"] == group]
         for group in ("surrogate", "reference")
@@ -99,6 +103,7 @@ def _line(row: dict[str, Any], name: str, kept: list[str]) -> list[str]:
     return [
         characteristic.METHODS.get(method, "CEM"),
         delta if method else "–",
+        eta or ("1e-06" if method else "–"),
         str(row["fingerprints"][name]["inputs"]),
         f"{found['source']['mean']:.2f}",
         *(markdown.spread(found[group]) for group in kept),
