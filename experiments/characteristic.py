@@ -84,14 +84,22 @@ def groups(setting: Setting) -> list[str]:
     return [f"pruned {ratio:g}" for ratio in setting.ratios]
 
 
-def series(row: dict[str, Any], setting: Setting) -> Series:
-    """Return the summaries of `uniqueness_rows` by method and delta."""
+def series(row: dict[str, Any], setting: Setting, eta: float | None = None) -> Series:
+    """Return the summaries of `uniqueness_rows` by method and delta.
+
+    Args:
+        row: What `AskModels` wrote.
+        setting: What was run.
+        eta: Of the fingerprints that stop there; None takes those of Table 2.
+    """
     found: Series = {}
     for name in forms(setting):
         method, _, delta = name.rpartition(" ")
-        seeds = [f"{name} | {seed}" for seed in range(setting.seeds)]
-        if any(row["fingerprints"].get(seed, {}).get("inputs") for seed in seeds):
-            summaries = uniqueness_rows(row, seeds, groups(setting), "variant")
+        names = [f"{name} | {seed}" for seed in range(setting.seeds)]
+        if eta is not None:
+            names = [f"{name} eta {eta:g}"]
+        if any(row["fingerprints"].get(asked, {}).get("inputs") for asked in names):
+            summaries = uniqueness_rows(row, names, groups(setting), "variant")
             found.setdefault(method, {})[float(delta)] = summaries
     return found
 

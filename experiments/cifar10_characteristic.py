@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cemfp.study.base_models import cnn1_setting
+from cemfp.study.base_models import PAPER_ETA, cnn1_setting
 from cemfp.study.jobs import Job
 from cemfp.study.profiles import Profile
 from experiments import characteristic, findings
@@ -36,4 +36,5 @@ def draw(rows: Rows, profile: Profile, directory: Path) -> None:
     )
     if "models" in rows.get("answers", {}):
         found = characteristic.series(rows["answers"], setting)
-        findings.write(found, setting, directory.parent / f"{NAME}_findings.md")
+        path = directory.parent / f"{NAME}_findings.md"
+        findings.write(found, setting, PAPER_ETA, path)

@@ -31,11 +31,11 @@ def findings(found: Series, setting: Setting) -> list[Finding]:
     return [finding for make in FINDINGS for finding in make(study)]
 
 
-def write(found: Series, setting: Setting, path: Path) -> Path:
-    """Write the table of findings."""
+def write(found: Series, setting: Setting, eta: float, path: Path) -> Path:
+    """Write the table of findings; `eta` is the loss at which inputs were finished."""
     return markdown.write_table(
         path,
-        "Findings of [Wang21, Sec. 3]",
+        f"Findings of [Wang21, Sec. 3], η = {eta:g}",
         ["finding", "here (uniqueness scores in points, mean ± standard deviation)", "holds"],
         [list(finding) for finding in findings(found, setting)],
         f"{len(setting.variants)} variants, {setting.repeats} pruned copies at each ratio, "
@@ -70,9 +70,14 @@ class _Study:
             parts.append(f"{100 * score['mean']:+.0f} ± {100 * score['std']:.0f} (δ {delta:g})")
         return f"{METHODS[method]} {', '.join(parts)}"
 
-    def ltrc(self, domain: str = "signed") -> str:
+    def papers(self) -> list[str]:
+        """The methods in the paper's form, or in that of images where there is no other."""
+        signed = any(name.endswith("signed") for name in self.found)
+        return [name for name in self.found if not (signed and name.endswith("image"))]
+
+    def ltrc(self) -> str:
         """LTRC with the k whose best scores have the highest mean."""
-        candidates = [name for name in self.found if name.endswith(domain)]
+        candidates = [name for name in self.papers() if name.startswith("ltrc")]
         return max(candidates, key=lambda name: float(np.mean(self.bests(name))))
 
 
@@ -124,8 +129,7 @@ def _scores(study: _Study) -> list[Finding]:
         (method, delta): float(
             np.mean([study.score(method, delta, group)["mean"] for group in study.groups])
         )
-        for method in study.found
-        if not method.endswith("image")
+        for method in study.papers()
         for delta in study.found[method]
     }
     method, delta = max(everyone, key=lambda key: everyone[key])

@@ -16,7 +16,8 @@ from cemfp.study.zoo import ImportNet, Model, Net, TrainNet
 from cemfp.training import Recipe
 
 PAPER_ETA = 1e-6  # [Wang21, Eq. 1]
-ETAS = (0.3, 0.1, 0.01)  # nats; the paper's is out of reach of a net that is regularised
+EARLY_ETA = 0.1  # nats; the paper's is out of reach of a net that is regularised
+ETAS = (0.3, EARLY_ETA, 0.01)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -180,9 +181,16 @@ def characteristic_fingerprint(
 
 
 def stopped_forms(setting: Setting) -> dict[str, Characteristic]:
-    """Return one form of each method, for every loss at which an input counts as finished."""
+    """Return one form of each method for every eta, and all those of images for one eta.
+
+    Their names end with it.
+    """
     delta, k = setting.deltas[:2][-1], setting.bands[len(setting.bands) // 2]
-    found = {}
+    found = {
+        f"{name} eta {EARLY_ETA:g}": dataclasses.replace(method, eta=EARLY_ETA)
+        for name, method in forms(setting).items()
+        if "signed" not in name
+    }
     for eta in (*ETAS, PAPER_ETA):
         found[f"c 0 eta {eta:g}"] = _form("c", setting, eta=eta)
         for name in ("rc", "rc-gm"):
