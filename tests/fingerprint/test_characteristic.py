@@ -204,7 +204,7 @@ def test_low_frequency_share_by_hand():
 def test_the_four_methods_are_the_papers(name, delta, draws, k):
     method = METHODS[name]()
     assert (method.name, method.delta, method.draws, method.k) == (name, delta, draws, k)
-    assert (method.steps, method.eta, method.domain) == (500, 1e-6, "image")
+    assert (method.steps, method.eta, method.domain) == (500, 0.1, "image")
     assert method.starts == "noise" and method.epsilon is None
     assert not method.adversarial and not method.ensemble
 
