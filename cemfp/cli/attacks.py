@@ -130,6 +130,14 @@ def _shared(attack: Any, function: Any) -> Any:
             show_default=True,
             help="Random seed, another than the victim's.",
         ),
+        click.option(
+            "--role",
+            type=click.Choice([Role.ATTACKER.value, Role.CALIBRATION.value]),
+            default=Role.ATTACKER.value,
+            show_default=True,
+            help="What the result may be used for: a copy that you make of your own model may "
+            "calibrate its fingerprint.",
+        ),
         options.keras_inputs,
         options.output("New directory of the stolen model."),
         options.quiet,

@@ -63,7 +63,7 @@ def make_thief(
         images=images,
         transfer_set=transfer_set,
         progress=progress,
-        **{name: values[name] for name in ("net", "arguments") if name in values},
+        **{name: values[name] for name in ("net", "arguments", "role") if name in values},
     )
 
 

@@ -15,7 +15,7 @@ from cemfp.classifier import Classifier, ClassifierConfig
 from cemfp.files import write_atomic
 from cemfp.nets import NETS
 from cemfp.removal.thief import Thief
-from cemfp.roles import Origin, Role
+from cemfp.roles import Origin
 from cemfp.training import Recipe
 
 SUMMARY, KERAS_FILE = "summary.json", "model.keras"
@@ -65,7 +65,7 @@ class Removal:
     """The outcome of one attack.
 
     Attributes:
-        classifier: The suspect model, role `attacker`, origin `surrogate`.
+        classifier: The suspect model, with the role of the thief, origin `surrogate`.
         summary: Attack, its parameters and facts, queries, seconds, accuracies; JSON-able.
     """
 
@@ -148,6 +148,6 @@ def _config(
         input_shape=victim.input_shape,
         classes=victim.classes,
         arguments=dict(arguments if changed is None else changed),
-        role=Role.ATTACKER.value,
+        role=thief.role,
         origin=Origin.SURROGATE.value,
     )

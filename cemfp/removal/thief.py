@@ -13,6 +13,7 @@ from cemfp.classifier import Classifier
 from cemfp.data import Dataset, Split
 from cemfp.from_scratch import as_targets
 from cemfp.nets import NETS
+from cemfp.roles import Role
 from cemfp.training import Build, Gradients, Progress, Recipe, Watch, loss_gradients, train
 
 
@@ -37,6 +38,8 @@ class Thief:
         answers: The victim's logits (n, C) on `images`, where they are known already. Queries count
             all the same.
         pretrained: A net of the same sort, trained on other images; for `transfer`.
+        role: What the result may be used for; `calibration` for an owner who makes such a copy to
+            set a threshold.
         progress: Called as (steps done, steps in all, text).
         queries: Images that the victim was asked for so far.
     """
@@ -51,6 +54,7 @@ class Thief:
     arguments: dict[str, Any] = dataclasses.field(default_factory=dict)
     answers: np.ndarray | None = None
     pretrained: Classifier | None = None
+    role: str = Role.ATTACKER.value
     progress: Progress | None = None
     queries: int = 0
 

@@ -59,3 +59,17 @@ def test_every_method_has_a_summary_of_its_own(run, name):
     text = run("fingerprint", name, "--help").stdout
     others = [run("fingerprint", other, "--help").stdout for other in METHODS if other != name]
     assert all(text.splitlines()[2] != other.splitlines()[2] for other in others)
+
+
+def test_an_owners_pruned_copy_calibrates(run, ltrc, tiny_zoo, tmp_path):
+    """A fingerprint that recognises pruned copies gets its threshold from one."""
+    copy, file = tmp_path / "copy", tmp_path / "calibrated.cemfp"
+    given = ("--victim", tiny_zoo.path("source"), "--data", "digits", "--count", 100)
+    recipe = ("--epochs", 1, "--learning-rate", 0.001, "--sparsity", 0.3, "--quiet", "--out", copy)
+    assert run("attack", "prune", *given, *recipe, "--role", "calibration").exit_code == 0
+    reference = tiny_zoo.path("calibration-reference-0")
+    asked = ("--surrogate", copy, "--reference", reference, "--out", file)
+    result = run("calibrate", ltrc(), *asked)
+    assert result.exit_code == 0, result.output
+    made = Fingerprint.load(file).calibration
+    assert made.reference_scores[0] < made.threshold <= made.surrogate_scores[0]
