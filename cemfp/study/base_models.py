@@ -183,13 +183,14 @@ def characteristic_fingerprint(
 def stopped_forms(setting: Setting) -> dict[str, Characteristic]:
     """Return one form of each method for every eta, and all those of images for one eta.
 
-    Their names end with it.
+    Their names end with it. The largest delta is left out: under so much noise no loss gets low
+    enough for an early end.
     """
     delta, k = setting.deltas[:2][-1], setting.bands[len(setting.bands) // 2]
     found = {
         f"{name} eta {EARLY_ETA:g}": dataclasses.replace(method, eta=EARLY_ETA)
         for name, method in forms(setting).items()
-        if "signed" not in name
+        if "signed" not in name and method.delta < max(setting.deltas)
     }
     for eta in (*ETAS, PAPER_ETA):
         found[f"c 0 eta {eta:g}"] = _form("c", setting, eta=eta)
