@@ -46,6 +46,7 @@ def under_noise(classifier: Classifier, delta: float, *, precision: str = "auto"
     def loss_gradient(
         x: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Run one copy through the folded steps."""
         weights = draw(seed)
         values = steps.run(folded.program, x, weights, dtypes)
         logits = values[-1]
@@ -63,6 +64,8 @@ def mean_of_draws(one: LossGradient, draws: int) -> LossGradient:
     def loss_gradient(
         x: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Average over the draws."""
+
         def body(
             k: tf.Tensor, losses: tf.Tensor, gradient: tf.Tensor
         ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
@@ -125,6 +128,7 @@ def _keras_under_noise(classifier: Classifier, delta: float) -> LossGradient:
     def loss_gradient(
         x: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Run one copy as a Keras model."""
         if delta:
             noise = _noise([kernel.shape for kernel in clean], delta, seed)
             for kernel, value, change in zip(kernels, clean, noise, strict=True):

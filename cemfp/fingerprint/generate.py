@@ -197,11 +197,7 @@ def assemble(
         FingerprintFailure: No candidate passed the filters.
     """
     candidates, data_free = len(made.keys), method.starts == "noise"
-    if data_free:
-        # Only what the source does put into the class that was drawn for it is a success.
-        made = made.where(made.keys == made.truth)
-    if isinstance(method, SensitiveSamples):
-        made = made.where(choose(made.inputs, source, min(size, candidates)))
+    made = _own_choice(made, method, source, size)
     truth = made.truth if method.adversarial else None
     chosen, shortfall = select(
         made.inputs,
@@ -241,6 +237,16 @@ def assemble(
         shortfall=shortfall.missing,
     )
     return fingerprint, shortfall
+
+
+def _own_choice(made: Candidates, method: Method, source: Classifier, size: int) -> Candidates:
+    """Return the candidates that the method itself takes for usable."""
+    if method.starts == "noise":
+        # Only what the source does put into the class that was drawn for it is a success.
+        return made.where(made.keys == made.truth)
+    if isinstance(method, SensitiveSamples):
+        return made.where(choose(made.inputs, source, min(size, len(made.keys))))
+    return made
 
 
 def _explain(method: Method, made: Candidates, threshold: float) -> str:
