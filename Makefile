@@ -44,7 +44,7 @@ type: $(INSTALLED)  ## Check types
 bench: $(INSTALLED)  ## Measure speed and memory against named baselines
 	$(BIN)/python -m benchmarks
 
-cifar10-all: $(INSTALLED)  ## Run the CIFAR-10 experiments (PROFILE=small, about six hours; resumable)
+cifar10-all: $(INSTALLED)  ## Run the CIFAR-10 experiments (PROFILE=small, about nine hours; resumable)
 	@echo "profile: $(PROFILE)"
 	$(BIN)/python -m experiments run --profile $(PROFILE)
 

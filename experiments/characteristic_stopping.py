@@ -63,7 +63,11 @@ def draw(rows: Rows, profile: Profile, directory: Path) -> None:
         caption=f"{note}; along a line η is {', '.join(f'{e:g}' for e in (*ETAS, PAPER_ETA))}",
         symbol="η",
     )
-    early = characteristic.series(row, setting, EARLY_ETA)
+    early = {
+        method: by_delta
+        for method, by_delta in characteristic.series(row, setting, EARLY_ETA).items()
+        if not method.endswith("signed")  # of which there is one delta only
+    }
     tradeoff.tradeoff(
         {characteristic.METHODS[method]: by_delta for method, by_delta in early.items()},
         setting.ratios,
