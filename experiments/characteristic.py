@@ -104,6 +104,20 @@ def series(row: dict[str, Any], setting: Setting, eta: float | None = None) -> S
     return found
 
 
+def solid(found: Series, row: dict[str, Any], setting: Setting, eta: float | None = None) -> Series:
+    """Leave out the forms that found fewer than half of their inputs: they say nothing sure."""
+    ending = " | 0" if eta is None else f" eta {eta:g}"
+    kept = {
+        method: {
+            delta: summaries
+            for delta, summaries in by_delta.items()
+            if row["fingerprints"][f"{method} {delta:g}{ending}"]["inputs"] >= setting.size / 2
+        }
+        for method, by_delta in found.items()
+    }
+    return {method: by_delta for method, by_delta in kept.items() if by_delta}
+
+
 def draw(
     rows: Rows,
     setting: Setting,
@@ -138,10 +152,11 @@ def draw(
     if "models" in rows.get("answers", {}):
         found = series(rows["answers"], setting)
         tradeoff.tradeoff(
-            {METHODS[method]: by_delta for method, by_delta in found.items()},
+            {METHODS[key]: value for key, value in solid(found, rows["answers"], setting).items()},
             setting.ratios,
             directory / f"{name}_fig3_tradeoff",
-            caption=f"{note}. Mean ± standard deviation over models",
+            caption=f"{note}. Mean ± standard deviation over models; fingerprints with at least "
+            f"{setting.size // 2} inputs",
         )
         _write_table(rows["answers"], found, setting, paper, directory.parent / f"{name}.md", title)
 

@@ -65,7 +65,9 @@ def draw(rows: Rows, profile: Profile, directory: Path) -> None:
     )
     early = {
         method: by_delta
-        for method, by_delta in characteristic.series(row, setting, EARLY_ETA).items()
+        for method, by_delta in characteristic.solid(
+            characteristic.series(row, setting, EARLY_ETA), row, setting, EARLY_ETA
+        ).items()
         if not method.endswith("signed")  # of which there is one delta only
     }
     tradeoff.tradeoff(

@@ -36,5 +36,6 @@ def draw(rows: Rows, profile: Profile, directory: Path) -> None:
     )
     if "models" in rows.get("answers", {}):
         found = characteristic.series(rows["answers"], setting)
+        found = characteristic.solid(found, rows["answers"], setting)
         path = directory.parent / f"{NAME}_findings.md"
         findings.write(found, setting, PAPER_ETA, path)

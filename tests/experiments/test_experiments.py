@@ -84,7 +84,8 @@ def test_committed_answers_give_the_committed_findings():
     rows = json.loads((results / "cifar10_characteristic.json").read_bytes())
     setting = cnn1_setting(PROFILES["small"])
     written = (results / "cifar10_characteristic_findings.md").read_text()
-    found = findings.findings(characteristic.series(rows["answers"], setting), setting)
+    series = characteristic.series(rows["answers"], setting)
+    found = findings.findings(characteristic.solid(series, rows["answers"], setting), setting)
     assert len(found) >= 10
     for finding in found:
         assert finding.here in written and f"| {finding.holds} |" in written
