@@ -40,7 +40,7 @@ def sections(quick: bool) -> list[Section]:
                 Variant("cemfp, float32", _prepare_float32),
                 Variant("cemfp, auto", _prepare_method),
             ),
-            1 if quick else 3,
+            1 if quick else 7,
         )
     ]
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 COLOURS = ("0.2", BLUE, SKY, ORANGE, RED, PURPLE, GREEN, "0.6")
 MARKERS = "*os^vDPX"
-SHOWN_BAND = 16  # frequencies of a saliency map; the others of a large image are hardly there
+SHOWN_BAND = 32  # frequencies of a saliency map; a large image has more
 
 Summaries = Mapping[str, Mapping[str, Any]]
 
@@ -103,7 +103,7 @@ def frequencies(saliency: np.ndarray, path: Path, *, caption: str) -> list[Path]
     channels = shown.shape[2]
     names = ("red", "green", "blue") if channels == 3 else ("grey",) * channels
     with style():
-        figure = new_figure(2.6 * channels + 0.9, 3.1)
+        figure = new_figure(2.6 * channels + 0.9, 3.5)
         panels = figure.subplots(1, channels, sharey=True, squeeze=False)[0]
         for channel, axes in enumerate(panels):
             drawn = axes.imshow(shown[..., channel], cmap="viridis", vmin=0, vmax=shown.max())
