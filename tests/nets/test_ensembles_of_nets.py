@@ -9,7 +9,7 @@ from tests.nets.test_nets import TINY
 from tests.test_ensemble import CLASSES, SHAPE, classifier, gradient, images, plain
 
 
-@pytest.mark.parametrize("name", NETS)
+@pytest.mark.parametrize("name", TINY)  # the published nets: see test_imagenet.py
 def test_an_ensemble_folds_every_net(name):
     member = classifier(NETS[name](SHAPE, CLASSES, **TINY[name] | {"width": 8}), seed=1)
     ensemble = Ensemble([member], precision="float32")
