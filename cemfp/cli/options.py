@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import glob
 import importlib
+import inspect
 import math
 import os
 import zipfile
@@ -186,9 +187,22 @@ def architecture(function: Callable[..., Any]) -> Callable[..., Any]:
     return net(width(depth(function)))
 
 
-def net_arguments(values: dict[str, Any]) -> dict[str, Any]:
-    """Take --width and --depth out of `values`; return those that were typed."""
-    return {n: v for n in ("width", "depth") if (v := values.pop(n, None)) is not None}
+def net_arguments(net: str, values: dict[str, Any]) -> dict[str, Any]:
+    """Take --width and --depth out of `values`; return those that were typed.
+
+    Raises:
+        click.UsageError: `net` has no such option.
+    """
+    from cemfp.nets import NETS
+
+    typed = {n: v for n in ("width", "depth") if (v := values.pop(n, None)) is not None}
+    known = inspect.signature(NETS[net]).parameters
+    for name in typed:
+        if name not in known:
+            raise click.UsageError(
+                f"expected options that {net} has. Received: --{name}; leave it out."
+            )
+    return typed
 
 
 def keras_inputs(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -32,7 +32,7 @@ def take_settings(attack: Any, values: dict[str, Any]) -> tuple[Any, Recipe]:
     chosen = take(attack)
     recipe = take(Recipe) if attack.recipe else Recipe()
     if not attack.like_victim:
-        values["arguments"] = options.net_arguments(values)
+        values["arguments"] = options.net_arguments(values["net"], values)
     return chosen, recipe
 
 

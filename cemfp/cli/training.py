@@ -111,9 +111,10 @@ def _settings(labelled: bool, values: dict[str, Any]) -> tuple[Any, Any]:
         raise click.UsageError("--labels needs --labels-from.")
     if labelled and role == Role.SOURCE:
         raise click.UsageError("a source learns from the ground truth: leave --labels-from out.")
+    net = values.pop("net")
     plan = Plan(
-        net=values.pop("net"),
-        arguments=options.net_arguments(values),
+        net=net,
+        arguments=options.net_arguments(net, values),
         seed=values.pop("seed"),
         role=role,
         labels=(labels or "soft") if labelled else "truth",

@@ -61,6 +61,11 @@ def test_every_method_has_a_summary_of_its_own(run, name):
     assert all(text.splitlines()[2] != other.splitlines()[2] for other in others)
 
 
+def test_a_net_without_a_width_says_so(fails, tmp_path):
+    given = ("--data", "digits", "--out", tmp_path / "x", "--width", 4)
+    assert "options that imagenet-vgg16 has" in fails("train", "--net", "imagenet-vgg16", *given)
+
+
 def test_an_owners_pruned_copy_calibrates(run, ltrc, tiny_zoo, tmp_path):
     """A fingerprint that recognises pruned copies gets its threshold from one."""
     copy, file = tmp_path / "copy", tmp_path / "calibrated.cemfp"
