@@ -9,7 +9,7 @@ from cemfp.store import Store
 from cemfp.study.base_models import cnn1_setting
 from cemfp.study.jobs import from_json, plan, to_json
 from cemfp.study.profiles import PROFILES, make_zoo
-from experiments import characteristic, claims, findings, runner
+from experiments import characteristic, claims, findings, runner, table
 from experiments import cifar10_irremovability as irremovability
 
 
@@ -89,3 +89,20 @@ def test_committed_answers_give_the_committed_findings():
     assert len(found) >= 10
     for finding in found:
         assert finding.here in written and f"| {finding.holds} |" in written
+
+
+@pytest.mark.parametrize(
+    ("label", "name"),
+    [
+        ("CEM", "cem"),
+        ("LTRC, k = 2, δ = 0.03, 8-bit images, η = 0.1", "ltrc k2 image 0.03 eta 0.1"),
+        ("the same with the paper's η = 1e-6", "ltrc k2 image 0.03"),
+    ],
+)
+def test_the_readme_compares_methods_as_the_rows_do(label, name):
+    row = json.loads((runner.RESULTS / "small" / "cem_meets_ltrc.json").read_bytes())["answers"]
+    cells = [label]
+    for group in ("pruned", "tuned", "extracted", "surrogate", "reference"):
+        scores = [m["cae_accuracy"][name] for m in row["models"] if m["group"] == group]
+        cells.append(f"{sum(scores) / len(scores):.2f}")
+    assert f"| {' | '.join(cells)} |" in table.README.read_text()
