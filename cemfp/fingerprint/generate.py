@@ -212,19 +212,14 @@ def assemble(
     )
     if not len(chosen):
         raise FingerprintFailure(_explain(method, made, threshold))
-    selection = {
-        "threshold": threshold if method.ensemble else None,
-        "candidates": candidates,
-        "size": size,
-        "balance": balance,
-        "seed": seed,
-    }
+    least = threshold if method.ensemble else None
+    settings = {"candidates": candidates, "size": size, "balance": balance, "seed": seed}
     fingerprint = Fingerprint(
         inputs=made.inputs[chosen],
         keys=made.keys[chosen],
         classes=source.classes,
         method=method.name,
-        parameters=dataclasses.asdict(method) | selection,  # type: ignore[call-overload]
+        parameters=dataclasses.asdict(method) | settings | {"threshold": least},  # type: ignore[call-overload]
         source_sha256=source.weights_sha256,
         data=NO_DATA if dataset is None else dataclasses.asdict(dataset.provenance),
         epsilon=method.epsilon,
