@@ -2,75 +2,69 @@
 
 from __future__ import annotations
 
-import base64
-import html
-import string
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+
+from cemfp.study.page import embedded, render
 
 if TYPE_CHECKING:
     from cemfp.study.profiles import Profile
 
-_PAGE = string.Template("""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<title>cemfp: catching stolen models</title>
-<style>
-body { font: 16px/1.5 sans-serif; max-width: 60em; margin: 2em auto; padding: 0 1em; color: #222; }
-table { border-collapse: collapse; }
-th, td { padding: .2em .8em; text-align: left; border-bottom: 1px solid #ddd; }
-img { max-width: 100%; }
-code { background: #f2f2f2; }
-.note { border-left: 4px solid #E69F00; padding-left: 1em; }
-</style>
-</head>
-<body>
+_PAGE = """{% extends "base" %}
+{% block title %}cemfp: catching stolen models{% endblock %}
+{% block body %}
 <h1>Catching stolen models</h1>
-<p>A classifier (the source) was stolen $stolen times: each thief trained a net of its own on the
-source's answers. $independent other nets learned the same task from labels of their own. A
-fingerprint of $inputs images tells the two groups apart, by labels alone.</p>
-<p class="note">The data set is $data ($note): a <strong>stand-in</strong>, chosen because it needs
-no network and takes minutes. Its numbers say that the machinery works, not how well the method
-does on photographs.</p>
+<p>A classifier (the source) was stolen {{ stolen }} times: each thief trained a net of its
+own on the source's answers. {{ independent }} other nets learned the same task from labels
+of their own. A fingerprint of {{ inputs }} images tells the two groups apart, by labels
+alone.</p>
+<p class="note">The data set is {{ data }} ({{ note }}): a <strong>stand-in</strong>, chosen
+because it needs no network and takes minutes. Its numbers say that the machinery works,
+not how well the method does on photographs.</p>
 
 <h2>Verdicts</h2>
-<p>Suspects that took part in nothing before. “Key” is the share of the $inputs inputs on which the
-suspect answers the key (CAEAcc); from $threshold on it counts as a copy. The threshold was set on
-$calibration other models. The interval (Clopper–Pearson, $confidence) covers the choice of inputs,
-not the variation between models; where it contains the threshold the verdict is inconclusive.</p>
-<table>
+<p>Suspects that took part in nothing before. “Key” is the share of the {{ inputs }} inputs
+on which the suspect answers the key (CAEAcc); from {{ threshold }} on it counts as a copy.
+The threshold was set on {{ calibration }} other models. The interval (Clopper–Pearson,
+{{ confidence }}) covers the choice of inputs, not the variation between models; where it
+contains the threshold the verdict is inconclusive.</p>
+<div class="scroll" tabindex="0" role="region" aria-label="Verdicts"><table>
 <tr><th>suspect</th><th>what it is</th><th>seed</th><th>test accuracy</th><th>key</th>
 <th>interval</th><th>verdict</th></tr>
-$rows
-</table>
-<p>ROC AUC $auc, bootstrap interval over models [$auc_low, $auc_high]; with $stolen and $independent
-models a one-sided 95&nbsp;% lower bound is $auc_bound.</p>
-<p><img src="data:image/png;base64,$roc" alt="Answers of both groups, and the ROC curve"></p>
+{% for cells in rows %}
+<tr>{% for cell in cells %}<td>{{ cell }}</td>{% endfor %}</tr>
+{% endfor %}
+</table></div>
+<p>ROC AUC {{ auc }}, bootstrap interval over models [{{ auc_low }}, {{ auc_high }}]; with
+{{ stolen }} and {{ independent }} models a one-sided 95&nbsp;% lower bound is
+{{ auc_bound }}.</p>
+<p><img src="{{ roc }}" alt="Answers of both groups, and the ROC curve"></p>
 
 <h2>The fingerprint</h2>
-<p>Test images, changed by at most ε = $epsilon per pixel, so that nets trained on the source's
+<p>Test images, changed by at most ε = {{ epsilon }} per pixel, so that nets trained on the source's
 answers share a wrong label with it, and nets trained without it do not.</p>
-<p><img src="data:image/png;base64,$fingerprint" alt="Originals, perturbations and inputs"></p>
+<p><img src="{{ fingerprint }}" alt="Originals, perturbations and inputs"></p>
 
 <h2>Why few labels</h2>
-<p>Each owner has its own $owner_images labelled images; a thief has all $train_size images and the
-source's answers to them. With all labels for everyone, every net is about 99&nbsp;% right on this
-easy set, all of them agree, and nothing is left that a copy could inherit from its source alone.
-With few labels each net has mistakes of its own, and a thief inherits the source's.</p>
+<p>Each owner has its own {{ owner_images }} labelled images; a thief has all {{ train_size }}
+images and the source's answers to them. With all labels for everyone, every net is about
+99&nbsp;% right on this easy set, all of them agree, and nothing is left that a copy could
+inherit from its source alone. With few labels each net has mistakes of its own, and a
+thief inherits the source's.</p>
 
 <h2>How it was made</h2>
 <ul>
-<li>Nets: $net, trained from scratch; $defender surrogates and $defender references of the defender,
-$calibration_each and $calibration_each for the threshold, $stolen and $independent as suspects.
-Roles share no seed, and no suspect is seen before it is judged.</li>
-<li>Fingerprint: $method, $parameters.</li>
-<li>Data: $train_size training and $test_size test images, SHA-256 <code>$sha256</code>.</li>
-<li>Source: weights SHA-256 <code>$source</code>.</li>
+<li>Nets: {{ net }}, trained from scratch; {{ defender }} surrogates and {{ defender }}
+references of the defender, {{ calibration_each }} and {{ calibration_each }} for the
+threshold, {{ stolen }} and {{ independent }} as suspects. Roles share no seed, and no suspect
+is seen before it is judged.</li>
+<li>Fingerprint: {{ method }}, {{ parameters }}.</li>
+<li>Data: {{ train_size }} training and {{ test_size }} test images, SHA-256
+<code>{{ sha256 }}</code>.</li>
+<li>Source: weights SHA-256 <code>{{ source }}</code>.</li>
 </ul>
-</body>
-</html>
-""")
+{% endblock %}
+"""
 
 
 def page(
@@ -106,11 +100,9 @@ def page(
         "parameters": _listed(facts["parameters"]),
         "source": facts["source_sha256"],
     }
-    escaped = {name: html.escape(str(text)) for name, text in (words | _study(profile)).items()}
-    data = {name: html.escape(str(text)) for name, text in _data(facts["data"]).items()}
-    images = {name.removesuffix(".png"): _embedded(png) for name, png in pictures.items()}
-    rows = "\n".join(_row(verdict) for verdict in verdicts)
-    return _PAGE.substitute(escaped, rows=rows, **data, **images)
+    images = {name.removesuffix(".png"): embedded(png) for name, png in pictures.items()}
+    rows = [_row(verdict) for verdict in verdicts]
+    return render(_PAGE, rows=rows, **words, **_study(profile), **_data(facts["data"]), **images)
 
 
 def _study(profile: Profile) -> dict[str, Any]:
@@ -128,9 +120,9 @@ def _data(provenance: Mapping[str, Any]) -> dict[str, Any]:
     return {"data": provenance["name"], **{name: provenance[name] for name in names}}
 
 
-def _row(verdict: Mapping[str, Any]) -> str:
+def _row(verdict: Mapping[str, Any]) -> tuple[object, ...]:
     low, high = verdict["interval"]
-    cells = (
+    return (
         verdict["suspect"],
         verdict["is"],
         verdict["seed"],
@@ -139,12 +131,7 @@ def _row(verdict: Mapping[str, Any]) -> str:
         f"{low:.2f} to {high:.2f}",
         verdict["decision"],
     )
-    return "<tr>" + "".join(f"<td>{html.escape(str(cell))}</td>" for cell in cells) + "</tr>"
 
 
 def _listed(values: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} {value}" for name, value in values.items())
-
-
-def _embedded(png: bytes) -> str:
-    return base64.b64encode(png).decode()
