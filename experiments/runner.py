@@ -36,7 +36,7 @@ EXPERIMENTS = (
     "cem_meets_ltrc",
 )
 # They need what not everybody has, and run only by name.
-ON_REQUEST = ("imagenet_characteristic",)
+ON_REQUEST = ("imagenet_characteristic", "imagenet32")
 RESULTS = Path(__file__).parent / "results"
 MODELS = "models"
 
