@@ -97,18 +97,20 @@ class Store:
 
     Attributes:
         root: Directory of the store; created at the first write.
+        uri: What `remote_store.open_store` makes an equal store of in another process.
     """
 
     def __init__(self, root: Path) -> None:
         self.root = Path(root).absolute()
+        self.uri = str(self.root)
 
     def has(self, key: str) -> bool:
         """Say whether the entry is there, its files of the right sizes; content is for `get`."""
+        entry = self._entry(key)
         try:
-            manifest = self.manifest(key)
+            manifest = self._read_manifest(entry, key)
         except (MissingEntry, CorruptEntry):
             return False
-        entry = self._entry(key)
         return all(_size(entry / n) == f["size"] for n, f in manifest["files"].items())
 
     def get(self, key: str) -> Path:
@@ -118,14 +120,7 @@ class Store:
             MissingEntry: no such entry.
             CorruptEntry: a file is gone or differs; the message names entry and file.
         """
-        entry = self._entry(key)
-        for name, expected in self.manifest(key)["files"].items():
-            path = entry / name
-            if not path.is_file():
-                raise CorruptEntry(f"entry {key}: {name} is missing ({path})")
-            if hash_file(path) != expected["sha256"]:
-                raise CorruptEntry(f"entry {key}: {name} is not what was written ({path})")
-        return entry
+        return self._check(self._entry(key), key)
 
     def manifest(self, key: str) -> dict[str, Any]:
         """Return the entry's manifest.
@@ -134,7 +129,19 @@ class Store:
         `created_by` (versions), `took_seconds` (wall time of the writing block) and `seal`.
         Raises as `get` does.
         """
-        path = self._entry(key) / MANIFEST
+        return self._read_manifest(self._entry(key), key)
+
+    def _check(self, entry: Path, key: str) -> Path:
+        for name, expected in self._read_manifest(entry, key)["files"].items():
+            path = entry / name
+            if not path.is_file():
+                raise CorruptEntry(f"entry {key}: {name} is missing ({path})")
+            if hash_file(path) != expected["sha256"]:
+                raise CorruptEntry(f"entry {key}: {name} is not what was written ({path})")
+        return entry
+
+    def _read_manifest(self, entry: Path, key: str) -> dict[str, Any]:
+        path = entry / MANIFEST
         if not path.parent.is_dir():
             raise MissingEntry(f"expected an entry in {self.root}. Received: {key}, not there")
         try:
@@ -186,11 +193,11 @@ class Store:
         with self._lock("placing"):
             if entry.exists():
                 try:
-                    self.get(key)
+                    self._check(entry, key)
                     return
                 except CorruptEntry as error:
                     logger.warning("%s; replaced", error)
-                    self.discard(key)
+                    Store.discard(self, key)  # of this directory alone, whatever the subclass
             os.rename(temporary, entry)
         sync(entry.parent)
         sync(entry.parent.parent)
