@@ -18,6 +18,7 @@ from experiments import markdown
 from experiments.common import NOT_RUN, PAPER, Rows, caption, cem, score
 
 NAME = "cem_weights"
+SHOWS = ("table5_weights",)
 GRID = (0.1, 0.5, 1.0)
 COUNT = 50
 SHORT: dict[str, dict[str, Any]] = {"small": {"steps": 30, "learning_rate": 2e-3}}

@@ -141,13 +141,18 @@ def draw(
     note = _note(rows, setting)
     if "examples" in rows.get("examples", {}):
         shown = {label(form): example for form, example in rows["examples"]["examples"].items()}
-        tradeoff.examples(shown, classes, directory / f"{name}_fig1_gallery", caption=note)
+        tradeoff.examples(
+            shown,
+            classes,
+            directory / f"{name}_fig1_gallery",
+            caption=f"{note}: one example of each method and label, n = 1 net",
+        )
     if "saliency" in rows.get("saliency", {}):
         row = rows["saliency"]
         tradeoff.frequencies(
             np.array(row["saliency"]),
             directory / f"{name}_fig2a_saliency",
-            caption=f"{row['images']} test images, {note}".replace(", ", ",\n", 1),
+            caption=f"{note}: mean over n = {row['images']} test images",
         )
     if "models" in rows.get("answers", {}):
         found = series(rows["answers"], setting)
@@ -155,7 +160,8 @@ def draw(
             {METHODS[key]: value for key, value in solid(found, rows["answers"], setting).items()},
             setting.ratios,
             directory / f"{name}_fig3_tradeoff",
-            caption=f"{note}. Mean ± standard deviation over models; fingerprints with at least "
+            caption=f"{note}. Mean ± standard deviation over n = {setting.repeats} pruned copies "
+            f"and n = {len(setting.variants)} variants; fingerprints with at least "
             f"{setting.size // 2} inputs",
         )
         _write_table(rows["answers"], found, setting, paper, directory.parent / f"{name}.md", title)

@@ -47,9 +47,9 @@ def draw(rows: Rows, profile: Profile, directory: Path) -> None:
     setting, row = cnn1_setting(profile), rows["answers"]
     kept = characteristic.groups(setting)
     note = (
-        f"{profile.data}, profile {profile.name}, {setting.base.net.name}: "
-        f"{len(setting.variants)} variants, {setting.repeats} pruned copies at each ratio, one "
-        "fingerprint of each kind"
+        f"{profile.data}, profile {profile.name}, {setting.base.net.name}: mean ± standard "
+        f"deviation over n = {setting.repeats} pruned copies at each ratio and n = "
+        f"{len(setting.variants)} variants, one fingerprint of each kind"
     )
     found = {
         name: uniqueness_rows(row, [name], kept, "variant")
@@ -84,7 +84,7 @@ def draw(rows: Rows, profile: Profile, directory: Path) -> None:
         "Characteristic examples that stop earlier",
         header,
         [_line(name, row["fingerprints"][name]["inputs"], found[name], kept) for name in found],
-        f"CAEAcc in percent, mean ± standard deviation over models (n). {note}.",
+        f"CAEAcc in percent; {note}.",
     )
 
 

@@ -43,5 +43,6 @@ def draw(rows: Rows, profile: Profile, directory: Path) -> None:
         lines,
         directory / NAME,
         ylabel="mean conferrability ± standard error",
-        caption=caption(rows, profile),
+        caption=f"{caption(rows, profile)}. n: inputs that left their class, of "
+        f"{profile.candidates}",
     )

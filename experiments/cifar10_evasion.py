@@ -76,8 +76,8 @@ def draw(rows: Rows, profile: Profile, directory: Path) -> None:
     sweeps.over_epsilon(
         lines,
         directory / NAME,
-        ylabel="ROC AUC of the thief's detector ± standard error",
-        caption=f"{profile.data}, profile {profile.name}: {thieves} thieves per ε, "
-        f"{IMAGES[profile.name]} images each; 0.5 is blind; own task: held-out FGM, PGD and CW; "
-        "random noise: benign images, at most one grey level off",
+        ylabel="detector's ROC AUC ± standard error",
+        caption=f"{profile.data}, profile {profile.name}: n = {thieves} thieves for each ε, "
+        f"{IMAGES[profile.name]} images each, no error bar for n = 1; 0.5 is blind; own task: "
+        "held-out FGM, PGD and CW; random noise: benign images, at most one grey level off",
     )

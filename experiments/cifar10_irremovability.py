@@ -27,6 +27,13 @@ from experiments.common import PAPER, Rows, caption, cem, fingerprints, score
 NAME = "cifar10_irremovability"
 MARGIN = 0.0375  # accuracy that an attack may cost: 89.3 % - 85.55 % in the paper
 
+BEYOND = "beyond_the_paper"
+# What the captions say of all panels.
+HOW = (
+    f"n: repeats with other seeds, no error bar for n = 1; a fingerprint of fewer than "
+    f"{irremovability.FEWEST_INPUTS} inputs is left out"
+)
+
 # Panel of the paper -> beginnings of the names of its attacks.
 PANELS = {
     "fig3c_fine_tuning": ("ftll", "ftal", "rtll", "rtal"),
@@ -37,8 +44,9 @@ PANELS = {
     "fig4b_transfer": ("transfer",),
     "fig4c_adversarial_training": ("advtrain",),
     "fig4d_ground_truth": ("retrain_resnet20", "ground_truth", "dp_sgd"),
-    "beyond_the_paper": ("quantize", "tflite", "weight_noise", "fine_pruning", "label_smooth"),
+    BEYOND: ("quantize", "tflite", "weight_noise", "fine_pruning", "label_smooth"),
 }
+SHOWS = ("table2_removal_attacks", *(f"cifar10_{panel}" for panel in PANELS))
 
 
 def jobs(profile: Profile) -> dict[str, Job]:
@@ -95,10 +103,17 @@ def draw(rows: Rows, profile: Profile, directory: Path) -> None:
     for panel, prefixes in PANELS.items():
         chosen = {name: found[name] for name in found if name.startswith(prefixes)}
         if chosen:
+            heading = "Not in the paper" if panel == BEYOND else _heading(panel)
             irremovability.panel(
-                chosen, scores, directory / f"cifar10_{panel}", caption=f"{panel}: {note}"
+                chosen, scores, directory / f"cifar10_{panel}", caption=f"{heading}: {note}. {HOW}"
             )
     _table(found, scores, profile, directory.parent / "table2_removal_attacks.md", note)
+
+
+def _heading(panel: str) -> str:
+    """`fig3c_fine_tuning` -> `Fig. 3c, fine tuning`."""
+    number, _, subject = panel.partition("_")
+    return f"Fig. {number.removeprefix('fig')}, {subject.replace('_', ' ')}"
 
 
 def _table(

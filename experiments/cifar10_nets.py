@@ -18,6 +18,7 @@ from experiments import markdown
 from experiments.common import Rows
 
 NAME = "cifar10_nets"
+SHOWS = ("nets",)
 # Nets that no attack on CIFAR-10 uses; the paper takes them for ImageNet32.
 # Depthwise convolutions have no fast bfloat16 form on a CPU.
 PRECISION = {"mobilenetv2": "float32"}

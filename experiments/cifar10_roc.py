@@ -9,15 +9,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from cemfp.files import read_json
 from cemfp.fingerprint.artifact import Fingerprint
 from cemfp.study import figures
 from cemfp.study.confusion import confusion
 from cemfp.study.jobs import Job
 from cemfp.study.profiles import Profile
 from cemfp.study.sac import ScoreSAC
+from experiments import table
 from experiments.common import Rows, cem, class_names, score, yardsticks
 
 NAME = "cifar10_roc"
+SHOWS = ("cifar10_fingerprint", "cifar10_confusion")
 
 
 def jobs(profile: Profile) -> dict[str, Job]:
@@ -34,8 +37,13 @@ def draw(rows: Rows, profile: Profile, directory: Path) -> None:
     path = directory.parent / f"{NAME}.cemfp"
     if path.is_file():
         fingerprint = Fingerprint.load(path)
-        figures.gallery(fingerprint, directory / "cifar10_fingerprint")
-        note = f"CEM, ε = {profile.epsilon:g}, {len(fingerprint)} inputs, {profile.data}"
-        confusion(fingerprint, class_names(profile), directory / "cifar10_confusion", caption=note)
+        classes = class_names(profile)
+        figures.gallery(fingerprint, directory / "cifar10_fingerprint", classes=classes)
+        data = figures.describe(fingerprint.data)
+        note = f"CEM, ε = {profile.epsilon:g}, {data}: n = {len(fingerprint)} inputs"
+        confusion(fingerprint, classes, directory / "cifar10_confusion", caption=note)
+    models = directory.parent / "models.json"
+    if models.is_file():
+        table.write(rows, read_json(models), profile, directory.parent / f"{NAME}.md")
     # Sample correlation compares scores, not keys: it is in the table.
     figures.roc([row for row in rows.values() if "decision" in row], directory / NAME)

@@ -14,6 +14,7 @@ from experiments import markdown
 from experiments.common import PAPER, Rows, caption, cem, score
 
 NAME = "cifar10_thresholds"
+SHOWS = ("table1_thresholds",)
 
 
 def jobs(profile: Profile) -> dict[str, ScoreFingerprint]:

@@ -37,7 +37,7 @@ def _caption(rows: list[dict], profile: Profile) -> str:
     return (
         f"profile {profile.name} on {profile.data}, ε = {rows[0]['epsilon']:g}, "
         f"{rows[0]['inputs']} inputs, {rows[0]['test_images']} test images: "
-        f"{counts['surrogate']} surrogates and\n{counts['reference']} references; least accuracy "
+        f"{counts['surrogate']} surrogates and {counts['reference']} references; least accuracy "
         "of a successful attack in the paper: "
         f"{PAPER['table2_surrogate_test_accuracy']['minimum_for_success']} %"
     )

@@ -15,6 +15,7 @@ from experiments import markdown
 from experiments.common import Rows, fingerprints
 
 NAME = "cifar10_transforms"
+SHOWS = ("transforms",)
 TRANSFORMS = (
     "", "jpeg=90", "jpeg=75", "jpeg=50", "bit-depth=5", "bit-depth=4", "bit-depth=3",
     "blur=0.4", "blur=0.6", "noise=0.02", "noise=0.05", "flip",

@@ -15,6 +15,8 @@ from cemfp.fingerprint.from_attack import FromAttack
 from cemfp.fingerprint.ipguard import IPGuard
 from cemfp.fingerprint.misclassified import Misclassified
 from cemfp.roles import Role
+from cemfp.study import looks
+from cemfp.study.figures import describe
 from cemfp.study.fingerprints import MakeCandidates, MakeFingerprint, ScoreFingerprint
 from cemfp.study.profiles import Group, Profile, make_zoo
 
@@ -22,16 +24,7 @@ Rows = dict[str, dict[str, Any]]
 
 NOT_RUN = "not run yet"  # why a row is missing
 
-LABELS = {
-    "cem": "CEM",
-    "fgm": "FGM",
-    "bim": "BIM",
-    "pgd": "PGD",
-    "cw": "CW-L∞",
-    "ipguard": "IPGuard",
-    "misclassified": "misclassified images",
-    "sac": "SAC",
-}
+LABELS = {name: look.name for name, look in looks.METHODS.items()}
 
 _PUBLISHED = json.loads((Path(__file__).parent / "paper_values.json").read_bytes())
 # What [Lukas21] publishes, and what [Wang21] does (in percent).
@@ -118,10 +111,7 @@ def caption(rows: Rows, profile: Profile, role: Role = Role.EVALUATION) -> str:
     """Data set, stand-in or not, and the models shown: the line below every figure."""
     count = profile.calibration if role == Role.CALIBRATION else profile.evaluation
     facts = next(row["fingerprint"] for row in rows.values() if "fingerprint" in row)
-    data = facts["data"]
-    kind = "stand-in data" if data["stand_in"] else "real images"
-    note = f", {data['note']}" if data["note"] else ""
     return (
-        f"{data['name']} ({kind}{note}), profile {profile.name}: {count} {role} surrogates "
+        f"{describe(facts['data'])}, profile {profile.name}: {count} {role} surrogates "
         f"and {count} {role} references"
     )

@@ -43,6 +43,12 @@ def results_table(rows: Rows, models: list[dict[str, Any]], profile: Profile) ->
     return "\n".join(lines)
 
 
+def write(rows: Rows, models: list[dict[str, Any]], profile: Profile, path: Path) -> None:
+    """Write the table to a file of its own."""
+    text = f"# Methods compared [Lukas21, Fig. 4f]\n\n{results_table(rows, models, profile)}\n"
+    write_atomic(path, text.encode())
+
+
 def update_readme(rows: Rows, models: list[dict[str, Any]], profile: Profile) -> Path:
     """Put the table between the README's two markers."""
     text = README.read_text()
@@ -63,6 +69,8 @@ def _accuracies(models: list[dict[str, Any]]) -> str:
     parts = []
     for origin in ("source", "surrogate", "reference"):
         values = [model["test_accuracy"] for model in models if model["origin"] == origin]
+        if not values:
+            continue
         spread = f"{min(values):.1%} to {max(values):.1%} (n = {len(values)})"
         parts.append(f"{origin}s {spread}" if len(values) > 1 else f"{origin} {values[0]:.1%}")
     return ", ".join(parts)

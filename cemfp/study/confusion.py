@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from cemfp.fingerprint.artifact import Fingerprint
+from cemfp.study.figures import caption as write_caption
 from cemfp.study.figures import new_figure, save, style
 
 
@@ -49,5 +50,5 @@ def confusion(
         axes.set_yticks(ticks, classes, fontsize=7)
         axes.set(xlabel="key: the source's answer", ylabel="true class")
         figure.colorbar(image, shrink=0.8, label="inputs")
-        figure.supxlabel(caption, fontsize=6)
+        write_caption(figure, caption)
         return save(figure, path)

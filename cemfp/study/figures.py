@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,45 +14,16 @@ import numpy as np
 from cemfp import metrics
 from cemfp.files import write_atomic
 from cemfp.fingerprint.artifact import Fingerprint
-from cemfp.roles import Origin, Role
+from cemfp.roles import Role
+from cemfp.study import looks
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Okabe and Ito's palette, which stays apart for every kind of colour vision.
-ORANGE, SKY, GREEN, BLUE, RED, PURPLE = (
-    "#E69F00", "#56B4E9", "#009E73", "#0072B2", "#D55E00", "#CC79A7",
-)  # fmt: skip
-METHOD_COLOURS = {
-    "cem": BLUE,
-    "pgd": ORANGE,
-    "ipguard": GREEN,
-    "bim": SKY,
-    "fgm": PURPLE,
-    "cw": RED,
-    "misclassified": "0.4",
-    "sac": "0.6",
-    "own task": "0.1",
-    "random noise": "#F0E442",
-}
-GROUPS = {
-    Origin.SURROGATE: ("stolen copies", RED, "o"),
-    Origin.REFERENCE: ("independent", BLUE, "^"),
-}
 _MAX_COLUMNS = 12
-_STYLE: dict[Any, Any] = {
-    "figure.dpi": 150,
-    "savefig.dpi": 150,
-    "figure.constrained_layout.use": True,
-    "font.size": 9,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "legend.frameon": False,
-    "image.interpolation": "nearest",
-    "pdf.fonttype": 42,
-    "svg.hashsalt": "cemfp",
-}
+# Width of a character of a caption, in inches: a little more than the mean of its font.
+_CAPTION_SIZE, _CAPTION_CHARACTER = 7.5, 0.058
 
 
 @contextlib.contextmanager
@@ -59,7 +31,7 @@ def style() -> Iterator[None]:
     """Apply the project's look to the figures drawn inside the block, and to nothing else."""
     import matplotlib
 
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(looks.STYLE):
         yield
 
 
@@ -73,18 +45,26 @@ def new_figure(*size: float) -> Figure:
     return figure
 
 
+def caption(figure: Figure, text: str) -> None:
+    """Write `text` below the figure, in lines that fit; `save` keeps it in the files, too."""
+    width = int(figure.get_figwidth() / _CAPTION_CHARACTER)
+    figure.supxlabel("\n".join(textwrap.wrap(text, width)), fontsize=_CAPTION_SIZE)
+
+
 def save(figure: Figure, path: Path) -> list[Path]:
     """Write the figure, atomically: as `path` says, or as both .png and .pdf without a suffix.
 
-    Equal figures give equal bytes: no date is written.
+    Equal figures give equal bytes: no date is written. The caption is the `Description` of a PNG
+    and the `Subject` of a PDF.
     """
     path = Path(path)
     suffixes = [path.suffix] if path.suffix else [".png", ".pdf"]
+    text = figure.get_supxlabel().replace("\n", " ")
     written = []
     for suffix in suffixes:
         buffer = io.BytesIO()
-        dateless = {"CreationDate": None} if suffix == ".pdf" else {"Software": None}
-        figure.savefig(buffer, format=suffix[1:], metadata=dateless)
+        pdf, png = {"CreationDate": None, "Subject": text}, {"Software": None, "Description": text}
+        figure.savefig(buffer, format=suffix[1:], metadata=pdf if suffix == ".pdf" else png)
         target = path.with_suffix(suffix)
         target.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(target, buffer.getvalue())
@@ -92,7 +72,13 @@ def save(figure: Figure, path: Path) -> list[Path]:
     return written
 
 
-def gallery(fingerprint: Fingerprint, path: Path, *, columns: int = _MAX_COLUMNS) -> list[Path]:
+def gallery(
+    fingerprint: Fingerprint,
+    path: Path,
+    *,
+    columns: int = _MAX_COLUMNS,
+    classes: Sequence[str] = (),
+) -> list[Path]:
     """Draw some inputs: the original above, the perturbation in the middle, the input below.
 
     The perturbation is amplified as far as its range allows, grey means no change, and the factor
@@ -103,6 +89,7 @@ def gallery(fingerprint: Fingerprint, path: Path, *, columns: int = _MAX_COLUMNS
         fingerprint: Its first `columns` inputs are shown.
         path: See `save`.
         columns: How many.
+        classes: Names of the classes; numbers without.
     """
     count = min(columns, len(fingerprint))
     inputs, originals = fingerprint.inputs[:count], fingerprint.originals
@@ -118,17 +105,20 @@ def gallery(fingerprint: Fingerprint, path: Path, *, columns: int = _MAX_COLUMNS
         axes = figure.subplots(len(rows), count, squeeze=False)
         for line, (name, images) in zip(axes, rows.items(), strict=True):
             _draw_row(line, name, images)
-        _label_columns(axes, fingerprint, originals is not None)
-        figure.supxlabel(_gallery_caption(fingerprint, count), fontsize=8)
+        _label_columns(axes, fingerprint, originals is not None, classes)
+        caption(figure, _gallery_caption(fingerprint, count))
         return save(figure, path)
 
 
 def displayable(images: np.ndarray) -> tuple[np.ndarray, bool]:
-    """Return images of any values in [0, 1], and whether they had to be stretched for it."""
-    low, high = float(images.min()), float(images.max())
-    if low >= 0 and high <= 1:
+    """Return images of any values in [0, 1], and whether they had to be stretched for it.
+
+    Stretched ones lose their lowest and highest percent: few extreme values hide all others.
+    """
+    if images.min() >= 0 and images.max() <= 1:
         return images, False
-    return (images - low) / (high - low), True
+    low, high = np.percentile(images, (1, 99))
+    return np.clip((images - low) / max(high - low, 1e-6), 0.0, 1.0), True
 
 
 def _draw_row(axes: Sequence[Axes], name: str, images: np.ndarray) -> None:
@@ -140,19 +130,29 @@ def _draw_row(axes: Sequence[Axes], name: str, images: np.ndarray) -> None:
     axes[0].set_ylabel(name, fontsize=8)
 
 
-def _label_columns(axes: np.ndarray, fingerprint: Fingerprint, with_originals: bool) -> None:
+def _label_columns(
+    axes: np.ndarray, fingerprint: Fingerprint, with_originals: bool, classes: Sequence[str]
+) -> None:
     """Write the true class above each original and the key below each input."""
+    names = classes or [str(number) for number in range(fingerprint.classes)]
     for number in range(axes.shape[1]):
         if with_originals and fingerprint.true_labels is not None:
-            axes[0, number].set_title(f"true {fingerprint.true_labels[number]}", fontsize=8)
-        axes[-1, number].set_xlabel(f"key {fingerprint.keys[number]}", fontsize=8)
+            label = names[fingerprint.true_labels[number]]
+            axes[0, number].set_title(f"true\n{label}", fontsize=8)
+        axes[-1, number].set_xlabel(f"key\n{names[fingerprint.keys[number]]}", fontsize=8)
 
 
 def _gallery_caption(fingerprint: Fingerprint, count: int) -> str:
     radius = "" if fingerprint.epsilon is None else f", ε = {fingerprint.epsilon:g}"
-    data = fingerprint.data.get("name", "")
     shown = f"{count} of n = {len(fingerprint)} inputs"
-    return f"{fingerprint.method}{radius}, {data}: {shown}"
+    return f"{looks.method(fingerprint.method).name}{radius}, {describe(fingerprint.data)}: {shown}"
+
+
+def describe(data: Mapping[str, Any]) -> str:
+    """Name of a data set, whether it is a stand-in, and what there is to know of it."""
+    kind = "stand-in data" if data.get("stand_in") else "real images"
+    note = f", {data['note']}" if data.get("note") else ""
+    return f"{data.get('name', 'unknown data')} ({kind}{note})"
 
 
 def roc(results: Sequence[Mapping[str, Any]], path: Path) -> list[Path]:
@@ -168,16 +168,17 @@ def roc(results: Sequence[Mapping[str, Any]], path: Path) -> list[Path]:
         dots, curves = figure.subplots(1, 2, width_ratios=(1 + 0.4 * len(results), 2))
         for place, result in enumerate(results):
             _draw_dots(dots, place, result)
-            _draw_curve(curves, result)
+            # Curves that coincide show as nested lines.
+            _draw_curve(curves, result, 1.0 + 0.5 * (len(results) - 1 - place))
         _finish_dots(dots, results)
         curves.plot([0, 1], [0, 1], color="0.7", linewidth=0.8, linestyle=":")
-        curves.set(xlabel="independent models accused", ylabel="stolen copies caught")
-        curves.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
+        curves.set(xlabel="share of independent models accused", aspect="equal")
+        curves.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), ylabel="share of stolen copies caught")
         if len(results) < 4:
             curves.legend(fontsize=7, loc="lower right")
         else:
             curves.legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
-        figure.supxlabel(_roc_caption(results), fontsize=7)
+        caption(figure, _roc_caption(results))
         return save(figure, path)
 
 
@@ -187,13 +188,13 @@ def _scores(result: Mapping[str, Any], origin: str) -> list[float]:
 
 
 def _draw_dots(axis: Axes, place: int, result: Mapping[str, Any]) -> None:
-    for shift, (origin, (name, colour, marker)) in zip((-0.15, 0.15), GROUPS.items(), strict=True):
+    for shift, (origin, look) in zip((-0.15, 0.15), looks.GROUPS.items(), strict=True):
         scores = _scores(result, origin)
         # Side by side in the order of the rows, so that equal scores do not hide each other.
         across = place + shift + np.linspace(-0.08, 0.08, len(scores))
         axis.scatter(
-            across, scores, s=22, color=colour, marker=marker, clip_on=False, zorder=3,
-            label=None if place else f"{name} (n = {len(scores)})",
+            across, scores, s=22, color=look.colour, marker=look.marker, clip_on=False, zorder=3,
+            label=None if place else f"{look.name} (n = {len(scores)})",
         )  # fmt: skip
     threshold = result["decision"]["threshold"]
     if threshold is not None:
@@ -201,37 +202,38 @@ def _draw_dots(axis: Axes, place: int, result: Mapping[str, Any]) -> None:
 
 
 def _finish_dots(axis: Axes, results: Sequence[Mapping[str, Any]]) -> None:
-    names = [_name(result).replace(", ", "\n") for result in results]
+    names = [_name(result).replace(", ", "\n").replace(" images", "\nimages") for result in results]
     axis.set_xticks(range(len(results)), names, fontsize=7)
-    axis.set(xlim=(-0.5, len(results) - 0.5), ylim=(0, 1.02), ylabel="answers that are the key's")
+    axis.set(xlim=(-0.5, len(results) - 0.5), ylim=(0, 1.02), ylabel="CAEAcc of each model")
     axis.legend(loc="best", fontsize=7)
 
 
-def _draw_curve(axis: Axes, result: Mapping[str, Any]) -> None:
-    curve = metrics.roc_curve(*(_scores(result, origin) for origin in GROUPS))
+def _draw_curve(axis: Axes, result: Mapping[str, Any], width: float) -> None:
+    curve = metrics.roc_curve(*(_scores(result, origin) for origin in looks.GROUPS))
     summary = result["evaluation"]
     low, high = summary["auc_interval"]
     axis.plot(
         curve.false_positive_rate,
         curve.true_positive_rate,
-        color=METHOD_COLOURS.get(result["fingerprint"]["method"], PURPLE),
+        color=looks.method(result["fingerprint"]["method"]).colour,
+        linewidth=width,
         label=f"{_name(result)}: AUC {summary['auc']:.2f} [{low:.2f}, {high:.2f}]",
     )
 
 
 def _name(result: Mapping[str, Any]) -> str:
     method, epsilon = (result["fingerprint"][key] for key in ("method", "epsilon"))
-    return method if epsilon is None else f"{method}, ε = {epsilon:g}"
+    name = looks.method(method).name
+    return name if epsilon is None else f"{name}, ε = {epsilon:g}"
 
 
 def _roc_caption(results: Sequence[Mapping[str, Any]]) -> str:
     """Return the numbers behind the figure: data, models, inputs."""
-    data = results[0]["fingerprint"]["data"]
-    kind = "stand-in data" if data["stand_in"] else "real images"
-    note = f"; {data['note']}" if data["note"] else ""
-    stolen, independent = (len(_scores(results[0], origin)) for origin in GROUPS)
-    inputs = ", ".join(str(result["fingerprint"]["inputs"]) for result in results)
+    stolen, independent = (len(_scores(results[0], origin)) for origin in looks.GROUPS)
+    counts = [result["fingerprint"]["inputs"] for result in results]
+    inputs = ", ".join(str(count) for count in (counts if len(set(counts)) > 1 else counts[:1]))
     return (
-        f"{data['name']} ({kind}{note}): {stolen} stolen and {independent} independent models, "
-        f"unseen before\nn = {inputs} inputs; dashed: threshold from calibration models"
+        f"{describe(results[0]['fingerprint']['data'])}: {stolen} stolen and {independent} "
+        f"independent models, unseen before; n = {inputs} inputs of each fingerprint; dashed: "
+        "threshold from calibration models; AUC with its 95 % bootstrap interval over models"
     )

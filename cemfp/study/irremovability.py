@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cemfp.study.figures import BLUE, GREEN, ORANGE, PURPLE, RED, SKY, new_figure, save, style
+from cemfp.study import looks
+from cemfp.study.figures import caption as write_caption
+from cemfp.study.figures import new_figure, save, style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-COLOURS = (RED, ORANGE, GREEN, PURPLE, SKY, "0.2")
-MARKERS = "osD^vP"
 FEWEST_INPUTS = 10  # a share of fewer says nothing
 
 
@@ -38,7 +38,7 @@ def panel(
     counts = {epsilon: row["fingerprint"]["inputs"] for epsilon, row in sorted(scores.items())}
     epsilons = [epsilon for epsilon, count in counts.items() if count >= FEWEST_INPUTS]
     with style():
-        figure = new_figure(7.2, 4.2)
+        figure = new_figure(7.2, 3.9)
         axes = figure.subplots()
         _draw_background(axes, scores, epsilons)
         for place, (name, repeats) in enumerate(attacks.items()):
@@ -48,7 +48,7 @@ def panel(
         axes.set(xlabel="ε (pixel scale 0 to 1)", ylabel="CAEAcc, mean ± standard deviation")
         axes.set_ylim(0, 1.03)
         axes.legend(fontsize=7, loc="center left", bbox_to_anchor=(1.0, 0.5))
-        figure.supxlabel(caption, fontsize=6)
+        write_caption(figure, caption)
         return save(figure, path)
 
 
@@ -59,7 +59,7 @@ def _draw_background(
     references = [scores[epsilon]["evaluation"]["references"] for epsilon in epsilons]
     low, high = ([summary[bound] for summary in references] for bound in ("min", "max"))
     label = f"references, lowest to highest (n = {references[0]['n']})"
-    axes.fill_between(places, low, high, color=BLUE, alpha=0.15, label=label)
+    axes.fill_between(places, low, high, color=looks.BLUE, alpha=0.15, label=label)
     thresholds = [scores[epsilon]["decision"]["threshold"] for epsilon in epsilons]
     drawn = [np.nan if threshold is None else threshold for threshold in thresholds]
     axes.plot(places, drawn, "--", color="0.3", linewidth=1, label="threshold (calibration)")
@@ -79,7 +79,8 @@ def _draw_attack(
             for row in repeats
         ]
     )
-    errors = values.std(axis=0, ddof=1) if len(repeats) > 1 else np.zeros(len(epsilons))
+    errors = values.std(axis=0, ddof=1) if len(repeats) > 1 else None
+    look = looks.other(place)
     accuracy = np.mean([row["test_accuracy"] for row in repeats])
     # Side by side around the tick, so that equal values do not hide each other.
     across = np.arange(len(epsilons)) + 0.05 * (place - (count - 1) / 2)
@@ -87,9 +88,8 @@ def _draw_attack(
         across,
         values.mean(axis=0),
         errors,
-        color=COLOURS[place % len(COLOURS)],
-        marker=MARKERS[place % len(MARKERS)],
-        capsize=3,
+        color=look.colour,
+        marker=look.marker,
         linewidth=1,
         label=f"{name} ({accuracy:.1%} accurate, n = {len(repeats)})",
     )

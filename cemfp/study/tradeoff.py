@@ -8,24 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cemfp.study.figures import (
-    BLUE,
-    GREEN,
-    ORANGE,
-    PURPLE,
-    RED,
-    SKY,
-    displayable,
-    new_figure,
-    save,
-    style,
-)
+from cemfp.study import looks
+from cemfp.study.figures import caption as write_caption
+from cemfp.study.figures import displayable, new_figure, save, style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-COLOURS = ("0.2", BLUE, SKY, ORANGE, RED, PURPLE, GREEN, "0.6")
-MARKERS = "*os^vDPX"
 SHOWN_BAND = 32  # frequencies of a saliency map; a large image has more
 
 Summaries = Mapping[str, Mapping[str, Any]]
@@ -58,17 +47,18 @@ def tradeoff(
             axes.plot([0, 1], [0, 1], color="0.7", linewidth=0.8, label="uniqueness 0")
             for place, (name, by_delta) in enumerate(series.items()):
                 text = _legend(name, by_delta, symbol)
-                _draw_series(axes, place, text, by_delta, f"pruned {ratio:g}")
-            axes.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), xlabel="transferability (CAEAcc)")
+                look = looks.FORMS.get(name.partition(", δ")[0], looks.other(place))
+                _draw_series(axes, look, text, by_delta, f"pruned {ratio:g}")
+            axes.set(xlim=(-0.03, 1.08), ylim=(-0.03, 1.08), xlabel="transferability (CAEAcc)")
             axes.set_title(f"{ratio:.0%} pruned", fontsize=9)
         panels[0].set_ylabel("robustness (CAEAcc)")
         panels[-1].legend(fontsize=7, loc="center left", bbox_to_anchor=(1.0, 0.5))
-        figure.supxlabel(caption, fontsize=6)
+        write_caption(figure, caption)
         return save(figure, path)
 
 
 def _draw_series(
-    axes: Axes, place: int, name: str, by_delta: Mapping[float, Summaries], kept: str
+    axes: Axes, look: looks.Look, name: str, by_delta: Mapping[float, Summaries], kept: str
 ) -> None:
     deltas = sorted(by_delta)
     across, up = ([by_delta[delta][group] for delta in deltas] for group in ("variant", kept))
@@ -77,11 +67,11 @@ def _draw_series(
         [summary["mean"] for summary in up],
         [summary["std"] or 0.0 for summary in up],
         [summary["std"] or 0.0 for summary in across],
-        color=COLOURS[place % len(COLOURS)],
-        marker=MARKERS[place % len(MARKERS)],
-        markersize=4,
+        color=look.colour,
+        marker=look.marker,
         linewidth=0.8,
         elinewidth=0.5,
+        capsize=1.5,
         label=name,
     )
 
@@ -110,8 +100,10 @@ def frequencies(saliency: np.ndarray, path: Path, *, caption: str) -> list[Path]
             axes.set(xlabel="frequency across, j")
             axes.set_title(names[channel], fontsize=9)
         panels[0].set_ylabel("frequency down, i")
-        figure.colorbar(drawn, ax=list(panels), label="mean |∂ loss / ∂ coefficient|, nats")
-        figure.supxlabel(caption, fontsize=6)
+        figure.colorbar(
+            drawn, ax=list(panels), shrink=0.75, label="mean |∂ loss / ∂ coefficient|, nats"
+        )
+        write_caption(figure, caption)
         return save(figure, path)
 
 
@@ -131,7 +123,7 @@ def examples(
     """
     labels = sorted({label for shown in found.values() for label in shown}, key=int)
     with style():
-        figure = new_figure(0.95 * len(labels) + 1.4, 1.02 * len(found) + 0.6)
+        figure = new_figure(0.95 * len(labels) + 1.6, 1.0 * len(found) + 0.7)
         lines = figure.subplots(len(found), len(labels), squeeze=False)
         for axes in lines.flat:
             axes.set_axis_off()
@@ -151,5 +143,5 @@ def examples(
             )
         for axes, label in zip(lines[0], labels, strict=True):
             axes.set_title(classes[int(label)], fontsize=7)
-        figure.supxlabel(caption, fontsize=6)
+        write_caption(figure, caption)
         return save(figure, path)
