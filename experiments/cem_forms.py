@@ -45,5 +45,6 @@ def jobs(profile: Profile) -> dict[str, ScoreFingerprint]:
 
 def draw(rows: Rows, profile: Profile, directory: Path) -> None:
     """Draw the CAEAcc of calibration surrogates and references for each form."""
-    note = f"{caption(rows, profile, Role.CALIBRATION)}; n: inputs that left their class, of {COUNT}"
+    models = caption(rows, profile, Role.CALIBRATION)
+    note = f"{models}; n: inputs that left their class, of {COUNT}"
     sweeps.forms(rows, directory / NAME, caption=note)
