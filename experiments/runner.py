@@ -7,12 +7,9 @@ import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-import click
-
 from cemfp.classifier import CONFIG
 from cemfp.files import read_json, write_atomic
 from cemfp.store import Store
-from cemfp.study.executors import Outcome, run_local, status
 from cemfp.study.fingerprints import FINGERPRINT, read_rows
 from cemfp.study.jobs import Job, plan
 from cemfp.study.profiles import Profile, make_zoo
@@ -47,7 +44,7 @@ def find(names: Iterable[str]) -> list[Experiment]:
     known = (*EXPERIMENTS, *ON_REQUEST)
     unknown = [name for name in chosen if name not in known]
     if unknown:
-        raise click.UsageError(
+        raise ValueError(
             f"expected experiments among {', '.join(known)}. Received: {', '.join(unknown)}"
         )
     return [importlib.import_module(f"experiments.{name}") for name in chosen]
@@ -56,27 +53,6 @@ def find(names: Iterable[str]) -> list[Experiment]:
 def all_jobs(experiments: Sequence[Experiment], profile: Profile) -> list[Job]:
     """Return the jobs of all experiments, in order."""
     return [job for module in experiments for job in module.jobs(profile).values()]
-
-
-def describe_plan(experiments: Sequence[Experiment], profile: Profile, store: Store) -> str:
-    """Return what is done and missing, by kind of job."""
-    counts = status(all_jobs(experiments, profile), store)
-    lines = [f"profile {profile.name} on {profile.data}, store {store.root}"]
-    lines += [f"  {kind}: {c.done} done, {c.missing} missing" for kind, c in counts.items()]
-    return "\n".join(lines)
-
-
-def run(
-    experiments: Sequence[Experiment],
-    profile: Profile,
-    store: Store,
-    *,
-    processes: int,
-    threads: int | None = None,
-) -> Outcome:
-    """Run what is missing."""
-    jobs = all_jobs(experiments, profile)
-    return run_local(jobs, store, processes=processes, threads_per_process=threads)
 
 
 def rows_path(profile: Profile, name: str) -> Path:

@@ -16,6 +16,7 @@ from cemfp.cli.fingerprints import calibrate, fingerprint
 from cemfp.cli.inspection import inspect
 from cemfp.cli.pretrained import pretrained
 from cemfp.cli.quiet import quiet_libraries
+from cemfp.cli.study import study
 from cemfp.cli.training import evaluate, train
 from cemfp.cli.verification import verify
 
@@ -53,6 +54,6 @@ def main(debug: bool) -> None:
 
 for command in (
     *(train, pretrained, evaluate, fingerprint, calibrate, verify),
-    *(attack, detect, inspect, demo),
+    *(attack, detect, inspect, demo, study),
 ):
     main.add_command(command)

@@ -41,6 +41,7 @@ class AskModels(Job):
     """
 
     kind: ClassVar[str] = "ask"
+    heavy: ClassVar[bool] = False
 
     models: tuple[tuple[str, Model | RemoveFingerprint], ...]
     fingerprints: Asked
@@ -107,6 +108,7 @@ class FrequencySaliency(Job):
     """
 
     kind: ClassVar[str] = "saliency"
+    heavy: ClassVar[bool] = False
 
     model: Model
     data: str

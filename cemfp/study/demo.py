@@ -14,7 +14,7 @@ from cemfp.fingerprint.cem import CEM
 from cemfp.roles import Origin, Role
 from cemfp.store import Store
 from cemfp.study import demo_report, figures
-from cemfp.study.executors import run_local
+from cemfp.study.local import run_local
 from cemfp.study.fingerprints import (
     FINGERPRINT,
     MakeCandidates,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -55,6 +56,7 @@ class MakeCandidates(Job):
     """
 
     kind: ClassVar[str] = "candidates"
+    heavy: ClassVar[bool] = False
 
     method: CEM | Characteristic | FromAttack | IPGuard | Misclassified | SensitiveSamples
     data: str
@@ -105,6 +107,7 @@ class MakeFingerprint(Job):
     """
 
     kind: ClassVar[str] = "fingerprint"
+    heavy: ClassVar[bool] = False
 
     candidates: MakeCandidates
     size: int
@@ -153,6 +156,7 @@ class ScoreFingerprint(Job):
     """
 
     kind: ClassVar[str] = "score"
+    heavy: ClassVar[bool] = False
 
     fingerprint: MakeFingerprint
     calibration: Group
@@ -198,7 +202,13 @@ def read_rows(store: Store, job: Job) -> dict[str, Any]:
 
 def load_classifiers(store: Store, jobs: Sequence[Model]) -> list[Classifier]:
     """Return the classifiers that `jobs` trained."""
-    return [Classifier.load(store.get(job.key())) for job in jobs]
+    return [_load(store.get(job.key())) for job in jobs]
+
+
+@functools.lru_cache(maxsize=64)
+def _load(directory: Path) -> Classifier:
+    """Load a net once for all jobs of a process: building and tracing it takes half a second."""
+    return Classifier.load(directory)
 
 
 def _tell(progress: Progress, done: int, total: int, text: str) -> None:

@@ -37,7 +37,7 @@ class Job(ABC):
     Attributes:
         kind: Name of this sort of job, part of the key.
         version: Part of the key; raise it when `run` gives another result for the same fields.
-        heavy: Whether an executor gives the job a process of its own.
+        heavy: Whether an executor gives the job a process of its own, as trainings need.
     """
 
     kind: ClassVar[str]

@@ -1,4 +1,4 @@
-"""The line that shows how far a list of jobs has come."""
+"""How far a list of jobs has come: a line that is redrawn, or one for each job that has ended."""
 
 from __future__ import annotations
 
@@ -10,41 +10,54 @@ from typing import TYPE_CHECKING
 from tqdm import tqdm
 
 if TYPE_CHECKING:
-    from cemfp.study.executors import LocalRun
+    from cemfp.study.executors import Run
 
 _SHOW_SECONDS = 0.5
+_SHOWN_JOBS = 4
 
 
 class ProgressLine(tqdm):
-    """Jobs done, jobs running with their last words, and the time left."""
+    """Jobs done, failed, running with their last words, and the time left."""
 
-    def __init__(self, run: LocalRun, *, disable: bool) -> None:
-        total = len(run.needs)
+    def __init__(self, run: Run, *, disable: bool) -> None:
         layout = "{n_fmt}/{total_fmt} jobs |{bar:20}| {elapsed}{postfix}"
-        super().__init__(total=total, disable=disable, bar_format=layout, file=sys.stderr)
-        self.run, self.shown = run, (-1, 0.0)
+        self.run, self.shown, self.terminal = run, (-1, 0.0), sys.stderr.isatty()
+        super().__init__(
+            total=len(run.needs),
+            initial=run.ended,
+            disable=disable or not self.terminal,
+            bar_format=layout,
+            file=sys.stderr,
+        )
+        self.silent = disable
 
     def show(self) -> None:
-        """Redraw twice a second; where there is no terminal, once for each job that ended."""
+        """Redraw twice a second; where there is no terminal, write a line when a job has ended."""
         run, now = self.run, time.monotonic()
-        ended = len(run.done) + len(run.failed) + len(run.skipped)
-        due = sys.stderr.isatty() and now - self.shown[1] > _SHOW_SECONDS
-        if self.disable or not (due or ended != self.shown[0]):
+        due = self.terminal and now - self.shown[1] > _SHOW_SECONDS
+        if self.silent or not (due or run.ended != self.shown[0]):
             return
-        self.shown, self.n = (ended, now), ended
-        parts = [time_left(run, now)]
-        parts += [f"{c.job.label()}: {last_line(c.log)[-60:]}" for c in run.running.values()]
+        self.shown = (run.ended, now)
+        parts = [f"{len(run.failed)} failed"] if run.failed else []
+        parts += [time_left(run, now), f"{len(run.running)} running"]
+        children = list(run.running.values())[:_SHOWN_JOBS]
+        if not self.terminal:
+            parts += [child.job.label() for child in children]
+            sys.stderr.write(f"{run.ended}/{len(run.needs)} jobs, {', '.join(parts)}\n")
+            return
+        parts += [f"{child.job.label()}: {last_line(child.log)[-60:]}" for child in children]
+        self.n = run.ended
         self.set_postfix_str(" | ".join(parts))
 
 
-def time_left(run: LocalRun, now: float) -> str:
-    """Estimate from the mean duration of jobs of the same kind; a kind not seen yet counts zero."""
-    means = {kind: sum(took) / len(took) for kind, took in run.durations.items()}
-    pending = [(job.kind, 0.0) for job in run.waiting.values()]
-    pending += [(child.job.kind, now - child.started) for child in run.running.values()]
-    seconds = sum(max(0.0, means.get(kind, 0.0) - spent) for kind, spent in pending)
-    unknown = any(kind not in means for kind, _ in pending)
-    return f"{'more than ' if unknown else ''}{duration(seconds / run.processes)} left"
+def time_left(run: Run, now: float) -> str:
+    """Say how long the rest will take; jobs of a sort that nobody measured count zero."""
+    pending = [(job, 0.0) for job in run.waiting.values()]
+    pending += [(child.job, now - child.started) for child in run.running.values()]
+    estimates = [(run.estimates.seconds(job), spent) for job, spent in pending]
+    seconds = sum(max(0.0, estimate - spent) for estimate, spent in estimates if estimate)
+    unknown = any(estimate is None for estimate, _ in estimates)
+    return f"{'more than ' if unknown else ''}{duration(seconds / run.backend.slots)} left"
 
 
 def duration(seconds: float) -> str:

@@ -37,6 +37,7 @@ class ScoreSAC(Job):
     """
 
     kind: ClassVar[str] = "sac"
+    heavy: ClassVar[bool] = False
 
     fingerprint: MakeFingerprint
     calibration: Group

@@ -1,46 +1,86 @@
-"""One job in a process of its own: `python -m cemfp.study.worker STORE PARENT_PID < job.json`."""
+"""A process that runs jobs: `python -m cemfp.study.worker PARENT_PID`, requests on stdin.
+
+A request is one line of JSON: the job, its log file, and the store with its cache (not among the
+arguments, where every user of the machine could read a URI's password). The answer on standard output is one
+line, `done` or `failed` and the process's peak memory in MiB. All that the job prints goes to
+its log.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
+import functools
+import json
 import logging
 import os
+import resource
 import signal
 import subprocess
 import sys
 import threading
 import time
+import traceback
+from collections.abc import Mapping
 from pathlib import Path
 from types import FrameType
 
+from cemfp.remote_store import open_store
 from cemfp.store import Store
-from cemfp.study.jobs import from_json, obtain
+from cemfp.study.jobs import Job, from_json, obtain, to_json
 
+DONE, FAILED = "done", "failed"
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _POLL_SECONDS = 0.5
 
 
-def start_worker(store: Store, log: Path, threads: int) -> subprocess.Popen[bytes]:
-    """Start a worker that waits for its job on standard input, with `threads` threads."""
-    environment = {
+def start_worker(
+    log: Path, threads: int, environment: Mapping[str, str]
+) -> subprocess.Popen[bytes]:
+    """Start a worker with `threads` threads and `environment` beside this process's own.
+
+    `log` takes what it says before its first job.
+    """
+    settings = {
         **os.environ,
         "TF_NUM_INTRAOP_THREADS": str(threads),
         "OMP_NUM_THREADS": str(threads),
         "PYTHONUNBUFFERED": "1",
         "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path),
+        **environment,
     }
-    command = [sys.executable, "-P", "-m", "cemfp.study.worker", str(store.root), str(os.getpid())]
+    command = [sys.executable, "-P", "-m", "cemfp.study.worker", str(os.getpid())]
     with open(log, "ab") as output:
         return subprocess.Popen(
             command,
-            env=environment,
+            env=settings,
             stdin=subprocess.PIPE,
-            stdout=output,
-            stderr=subprocess.STDOUT,
+            stdout=subprocess.PIPE,
+            stderr=output,
             # Ctrl-C then reaches this process alone, which stops the children in order.
             start_new_session=True,
         )
+
+
+def request(job: Job, log: Path, store: Store) -> bytes:
+    """Return the line that asks a worker for a job."""
+    asked = {"job": to_json(job), "log": log, "store": store.uri, "cache": store.root}
+    return json.dumps(asked, default=str).encode() + b"\n"
+
+
+def _obtained(asked: Mapping[str, str]) -> bool:
+    """Run a job; an exception goes to standard error, and makes it False."""
+    try:
+        obtain(from_json(asked["job"]), _open(asked["store"], asked["cache"]))
+    except Exception:  # noqa: BLE001 - whatever a job raises is its failure alone
+        traceback.print_exc()
+        return False
+    return True
+
+
+@functools.lru_cache(maxsize=1)
+def _open(uri: str, cache: str) -> Store:
+    return open_store(uri, cache=Path(cache))
 
 
 def _die_with(parent: int) -> None:
@@ -61,14 +101,28 @@ def _terminate(number: int, frame: FrameType | None) -> None:
     raise SystemExit(128 + number)
 
 
+def _speak_to(log: str) -> None:
+    """Let standard output and error, TensorFlow's own included, go to `log` from here on."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    with open(log, "ab") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+
+
 def main() -> None:
-    """Read one job from standard input and obtain it; standard error is its log."""
-    root, parent = sys.argv[1:]
-    _die_with(int(parent))
+    """Run the jobs that standard input asks for, one by one, until it ends."""
+    _die_with(int(sys.argv[1]))
     signal.signal(signal.SIGTERM, _terminate)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
-    job = from_json(sys.stdin.read())
-    obtain(job, Store(Path(root)))
+    answers = os.dup(1)
+    os.dup2(2, 1)
+    for line in sys.stdin:
+        asked = json.loads(line)
+        _speak_to(asked["log"])
+        word = DONE if _obtained(asked) else FAILED
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+        os.write(answers, f"{word} {peak}\n".encode())
 
 
 if __name__ == "__main__":

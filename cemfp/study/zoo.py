@@ -43,6 +43,7 @@ class LabelImages(Job):
     """
 
     kind: ClassVar[str] = "labels"
+    heavy: ClassVar[bool] = False
 
     data: str
     source: Model
@@ -149,6 +150,7 @@ class ImportNet(Job):
     """
 
     kind: ClassVar[str] = "import"
+    heavy: ClassVar[bool] = False
 
     name: str
     role: str

@@ -1,0 +1,231 @@
+"""`cemfp study`: the experiments of both papers, resumable, here or on a cluster."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cemfp.cli.errors import Failure
+
+if TYPE_CHECKING:
+    from cemfp.store import Store
+    from cemfp.study.executors import Outcome
+    from cemfp.study.jobs import Job
+    from cemfp.study.profiles import Profile
+
+PROFILES = ("demo", "small", "paper")
+UNFINISHED = 1
+
+
+@click.group()
+def study() -> None:
+    """Regenerate the figures and tables of both papers.
+
+    NAMEs are the modules of `experiments/` in a checkout; without one, all of the CIFAR-10 study.
+    A stopped run continues where it was: finished jobs are in the store. Exit status: 0 all is
+    there, 1 a job failed, 2 bad use, 130 interrupted.
+
+    \b
+    Example: cemfp study run cifar10_roc --profile demo
+    """
+
+
+def _options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add what all commands take."""
+    for option in (
+        click.argument("names", nargs=-1, metavar="[NAME]..."),
+        click.option(
+            "--profile",
+            "profile_name",
+            type=click.Choice(PROFILES),
+            default="small",
+            show_default=True,
+            help="How large: `demo` minutes on digits, `small` hours on CIFAR-10, `paper` GPUs.",
+        ),
+        click.option(
+            "--store",
+            "uri",
+            envvar="CEMFP_STORE",
+            default="~/.cache/cemfp/store",
+            show_default=True,
+            help="Where results are kept: a directory, or a URI that fsspec opens (s3://, gs://).",
+        ),
+        click.option(
+            "--only",
+            "kinds",
+            multiple=True,
+            metavar="KIND",
+            help="Only jobs of this kind, such as `train`, and what they need; may be repeated.",
+        ),
+        click.option(
+            "--jobs",
+            "-j",
+            "processes",
+            type=click.IntRange(1),
+            help="Jobs at once.  [default: one per core, at most 4; on Ray what the cluster has]",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+@study.command()
+@_options
+@click.option("--dry-run", is_flag=True, help="Print the plan and stop.")
+@click.option(
+    "--executor", type=click.Choice(["local", "ray"]), default="local", show_default=True
+)
+@click.option("--address", help="Ray cluster, `auto` for this machine's; without one Ray starts.")
+@click.option("--threads", type=click.IntRange(1), help="Threads of a job; by default a fair share.")
+def run(
+    names: tuple[str, ...],
+    profile_name: str,
+    uri: str,
+    kinds: tuple[str, ...],
+    processes: int | None,
+    dry_run: bool,
+    executor: str,
+    address: str | None,
+    threads: int | None,
+) -> None:
+    """Print the plan, run what is missing, then write rows, figures, tables and the report.
+
+    \b
+    Example: cemfp study run --profile demo --jobs 2
+    Example: cemfp study run --executor ray --address auto --store s3://bucket/cemfp
+    """
+    if address and executor != "ray":
+        raise Failure(f"expected --executor ray with --address. Received: --executor {executor}")
+    planned = Planned(names, profile_name, uri, kinds, processes)
+    planned.show()
+    if dry_run:
+        return
+    outcome = planned.run(executor, address, threads)
+    click.echo(outcome.summary())
+    planned.write()
+    if not outcome.ok:
+        raise SystemExit(UNFINISHED)
+
+
+@study.command()
+@_options
+def status(
+    names: tuple[str, ...],
+    profile_name: str,
+    uri: str,
+    kinds: tuple[str, ...],
+    processes: int | None,
+) -> None:
+    """Say what is done, what is missing, and how long that will take.
+
+    \b
+    Example: cemfp study status cifar10_roc --profile small
+    """
+    Planned(names, profile_name, uri, kinds, processes).show()
+
+
+@study.command()
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option("--profile", "profile_name", type=click.Choice(PROFILES), default="small")
+def figures(names: tuple[str, ...], profile_name: str) -> None:
+    """Draw figures and tables again from the rows in `experiments/results`; needs no store.
+
+    \b
+    Example: cemfp study figures --profile small
+    """
+    runner, profile = _load(profile_name)
+    for path in runner.draw(runner.find(names), profile):
+        click.echo(path)
+
+
+@study.command()
+@click.option("--profile", "profile_name", type=click.Choice(PROFILES), default="small")
+def report(profile_name: str) -> None:
+    """Write one HTML page with all that `experiments/results` holds; needs no store.
+
+    \b
+    Example: cemfp study report --profile small
+    """
+    runner, profile = _load(profile_name)
+    click.echo(runner.report(profile))
+
+
+class Planned:
+    """Experiments of a profile, their jobs and their store."""
+
+    def __init__(
+        self,
+        names: tuple[str, ...],
+        profile_name: str,
+        uri: str,
+        kinds: tuple[str, ...],
+        processes: int | None,
+    ) -> None:
+        from cemfp.remote_store import open_store
+        from cemfp.study.survey import only
+
+        self.runner, self.profile = _load(profile_name)
+        self.experiments = self.runner.find(names)
+        self.jobs: list[Job] = only(self.runner.all_jobs(self.experiments, self.profile), kinds)
+        self.store: Store = open_store(uri)
+        self.processes = processes
+
+    @property
+    def slots(self) -> int:
+        """Jobs at once on this machine."""
+        return self.processes or min(os.cpu_count() or 1, 4)
+
+    def show(self) -> None:
+        """Print the plan."""
+        from cemfp.study.survey import describe, survey
+
+        click.echo(f"profile {self.profile.name} on {self.profile.data}, store {self.store.uri}")
+        click.echo(describe(survey(self.jobs, self.store), self.store, slots=self.slots))
+
+    def run(self, executor: str, address: str | None, threads: int | None) -> Outcome:
+        """Run what is missing."""
+        if executor == "ray":
+            from cemfp.study.on_ray import run_on_ray
+
+            return run_on_ray(
+                self.jobs,
+                self.store,
+                address=address,
+                processes=self.processes,
+                threads_per_process=threads or 1,
+            )
+        from cemfp.study.local import run_local
+
+        return run_local(
+            self.jobs, self.store, processes=self.slots, threads_per_process=threads
+        )
+
+    def write(self) -> None:
+        """Write rows, figures, tables and the report of what the store holds."""
+        self.runner.collect(self.experiments, self.profile, self.store)
+        for path in self.runner.draw(self.experiments, self.profile):
+            click.echo(path)
+        click.echo(self.runner.report(self.profile))
+
+
+def _load(profile_name: str) -> tuple[Any, Profile]:
+    """Return the checkout's `experiments.runner` and the profile."""
+    import importlib
+
+    import cemfp
+    from cemfp.study.profiles import PROFILES as profiles
+
+    checkout = Path(cemfp.__file__).parents[1]
+    if not (checkout / "experiments" / "runner.py").is_file():
+        raise Failure(
+            f"expected a checkout of cemfp with its experiments/. Received: {checkout} without; "
+            "clone the repository and install it with `make install`"
+        )
+    if str(checkout) not in sys.path:
+        sys.path.insert(0, str(checkout))
+    return importlib.import_module("experiments.runner"), profiles[profile_name]

@@ -1,0 +1,109 @@
+"""What a study still has to do: jobs by kind, time, disk, arithmetic."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from cemfp.store import Store
+from cemfp.study.cost import flops
+from cemfp.study.estimates import Estimates
+from cemfp.study.jobs import Job, plan
+from cemfp.study.progress import duration
+
+
+class Count(NamedTuple):
+    """Jobs of one kind.
+
+    Attributes:
+        done: How many have a result.
+        missing: How many have none.
+        seconds: What the missing ones will take, one after another, as far as that is known.
+        unknown: Missing ones of a sort that nobody measured.
+        size: Bytes that their results will take.
+        flops: Floating-point operations of the missing ones.
+    """
+
+    done: int = 0
+    missing: int = 0
+    seconds: float = 0.0
+    unknown: int = 0
+    size: float = 0.0
+    flops: float = 0.0
+
+
+def survey(jobs: Iterable[Job], store: Store) -> dict[str, Count]:
+    """Count by kind the results of `jobs` and of all they need."""
+    planned = plan(jobs)
+    estimates = Estimates(store, planned)
+    counts: dict[str, Count] = {}
+    for job in planned:
+        counts[job.kind] = _with(counts.get(job.kind, Count()), job, store, estimates)
+    return counts
+
+
+def total(counts: dict[str, Count]) -> Count:
+    """Return the sum over kinds."""
+    return Count(*map(sum, zip(*counts.values(), strict=True))) if counts else Count()
+
+
+def describe(counts: dict[str, Count], store: Store, *, slots: int) -> str:
+    """Return the plan as lines: a table by kind, then time with `slots` jobs at once, and disk."""
+    everything = total(counts)
+    lines = [f"  {'kind':12} {'done':>5} {'missing':>8} {'time of one core':>17} {'PFLOP':>9}"]
+    for kind, count in {**counts, "total": everything}.items():
+        time = ("> " if count.unknown else "") + duration(count.seconds)
+        lines.append(
+            f"  {kind:12} {count.done:5} {count.missing:8} {time:>17} {count.flops / 1e15:9.3g}"
+        )
+    lines += [_time(everything, slots), _disk(everything, store.root)]
+    return "\n".join(lines)
+
+
+def only(jobs: Sequence[Job], kinds: Sequence[str]) -> list[Job]:
+    """Return the jobs of these kinds among `jobs` and all they need; all for no kinds.
+
+    Raises:
+        ValueError: No such kind.
+    """
+    if not kinds:
+        return list(jobs)
+    planned = plan(jobs)
+    known = {job.kind for job in planned}
+    if not set(kinds) <= known:
+        raise ValueError(
+            f"expected kinds of job among {', '.join(sorted(known))}. Received: {', '.join(kinds)}"
+        )
+    return [job for job in planned if job.kind in kinds]
+
+
+def _with(count: Count, job: Job, store: Store, estimates: Estimates) -> Count:
+    if store.has(job.key()):
+        return count._replace(done=count.done + 1)
+    seconds = estimates.seconds(job)
+    return Count(
+        count.done,
+        count.missing + 1,
+        count.seconds + (seconds or 0.0),
+        count.unknown + (seconds is None),
+        count.size + estimates.size(job),
+        count.flops + flops(job),
+    )
+
+
+def _time(everything: Count, slots: int) -> str:
+    if not everything.missing:
+        return "nothing is missing"
+    known = "at least " if everything.unknown else "about "
+    text = f"time: {known}{duration(everything.seconds / slots)} with {slots} jobs at once"
+    if everything.unknown:
+        text += f" ({everything.unknown} jobs of a sort that was never measured count zero)"
+    return text
+
+
+def _disk(everything: Count, root: Path) -> str:
+    there = next(path for path in (root, *root.parents) if path.exists())
+    free = shutil.disk_usage(there).free
+    return f"disk: about {everything.size / 1e6:,.0f} MB more, {free / 1e9:,.0f} GB free at {root}"
