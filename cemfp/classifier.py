@@ -194,7 +194,8 @@ class Classifier:
         Args:
             model: A Keras model, or a path to a `.keras` file. Its output may be logits or
                 probabilities.
-            scale, offset: What the model wants to be fed: `x * scale + offset` for x in [0, 1].
+            scale: The model wants to be fed `x * scale + offset` for x in [0, 1].
+            offset: See `scale`.
 
         Raises:
             ClassifierError: Not a classifier of images, or not a file that can be loaded.

@@ -14,7 +14,8 @@ def with_logits(model: tf.keras.Model, *, scale: float, offset: float) -> tf.ker
     Args:
         model: From images (n, h, w, c) to logits or probabilities (n, classes); its weights are
             shared, not copied.
-        scale, offset: What `model` wants to be fed, for x in [0, 1].
+        scale: What `model` wants to be fed is `x * scale + offset`, for x in [0, 1].
+        offset: See `scale`.
     """
     inputs = tf.keras.Input(model.input_shape[1:])
     bare = logits_model(model)

@@ -58,7 +58,8 @@ def cem_loss(
     Args:
         source: Logits of M on x' (n, C).
         clean: Probabilities of M on x0 (n, C).
-        log_surr, log_ref: Logarithms of Surr(x') and Ref(x') (n, C).
+        log_surr: Logarithms of Surr(x') (n, C).
+        log_ref: Logarithms of Ref(x') (n, C).
         alpha: Weight of H(1, max_t M_E(x')_t), which makes some label conferrable.
         beta: Weight of H(M(x0), M(x')), which is maximised: leave the clean label.
         gamma: Weight of H(M(x'), Surr(x')): surrogates follow the source.

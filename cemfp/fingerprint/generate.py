@@ -124,8 +124,10 @@ def make_fingerprint(
             hardly ever fails.
         threshold: Least conferrability on the defender's models (the paper's tau); applies to
             methods that work with an ensemble, the others never see one.
-        quantize, seed, progress: See `make_candidates`.
+        quantize: Whether to round to 8 bits; see `make_candidates`.
         balance: Whether target classes take turns; see `selection.select`.
+        seed: See `make_candidates`.
+        progress: See `make_candidates`.
 
     Raises:
         FingerprintFailure: No candidate passed the filters.
