@@ -62,12 +62,13 @@ class RemoteFiles:
             # Object stores put a whole object or none, but on other file systems half of a file
             # can be seen. There, a move is atomic. Done everywhere, for one way to do it.
             temporary = f"{self._root}/tmp/{secrets.token_hex(16)}"
-            system.put_file(str(source), temporary)
             try:
-                system.mv(temporary, target)
-            except Exception:  # noqa: BLE001 - no folder yet, most likely; else it fails again
-                system.makedirs(str(PurePosixPath(target).parent), exist_ok=True)
-                system.mv(temporary, target)
+                system.put_file(str(source), temporary)
+                _move(system, temporary, target)
+            except Exception:
+                with contextlib.suppress(Exception):
+                    system.rm_file(temporary)
+                raise
 
         with self._errors():
             self._ask(put)
@@ -139,10 +140,19 @@ class RemoteFiles:
             ) from error
 
 
-def _find(system: AbstractFileSystem, folder: str) -> list[str]:
+def _move(system: AbstractFileSystem, source: str, target: str) -> None:
     try:
-        if type(system).find is not AbstractFileSystem.find:
-            return list(system.find(folder))
+        system.mv(source, target)
+    except Exception:  # noqa: BLE001 - no folder yet, most likely; else it fails again
+        with contextlib.suppress(Exception):  # another machine may make it at this moment
+            system.makedirs(str(PurePosixPath(target).parent), exist_ok=True)
+        system.mv(source, target)
+
+
+def _find(system: AbstractFileSystem, folder: str) -> list[str]:
+    if type(system).find is not AbstractFileSystem.find:
+        return list(system.find(folder))  # of object stores; an error if there is no such bucket
+    try:
         # The general `find` takes a folder that it failed to read for an empty one.
         inner = system.ls(folder, detail=True)
     except FileNotFoundError:

@@ -36,7 +36,7 @@ def open_store(uri: str | Path, *, cache: Path | None = None) -> Store:
 
     Args:
         uri: Such as `~/store`, `s3://bucket/prefix`, `gs://bucket/prefix`,
-            `ftp://user:password@host/folder`. Created at the first write.
+            `ftp://user:password@host/folder`. Folders are created at the first write, buckets not.
         cache: Local directory for what is at this URI, and nothing else; by default one of its
             own below `~/.cache/cemfp/remote`. A local store needs none.
 
