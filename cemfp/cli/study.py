@@ -77,11 +77,11 @@ def _options(command: Callable[..., None]) -> Callable[..., None]:
 @study.command()
 @_options
 @click.option("--dry-run", is_flag=True, help="Print the plan and stop.")
-@click.option(
-    "--executor", type=click.Choice(["local", "ray"]), default="local", show_default=True
-)
+@click.option("--executor", type=click.Choice(["local", "ray"]), default="local", show_default=True)
 @click.option("--address", help="Ray cluster, `auto` for this machine's; without one Ray starts.")
-@click.option("--threads", type=click.IntRange(1), help="Threads of a job; by default a fair share.")
+@click.option(
+    "--threads", type=click.IntRange(1), help="Threads of a job; by default a fair share."
+)
 def run(
     names: tuple[str, ...],
     profile_name: str,
@@ -152,7 +152,7 @@ def report(profile_name: str) -> None:
     Example: cemfp study report --profile small
     """
     runner, profile = _load(profile_name)
-    click.echo(runner.report(profile))
+    click.echo(_report(profile, runner.RESULTS))
 
 
 class Planned:
@@ -201,16 +201,20 @@ class Planned:
             )
         from cemfp.study.local import run_local
 
-        return run_local(
-            self.jobs, self.store, processes=self.slots, threads_per_process=threads
-        )
+        return run_local(self.jobs, self.store, processes=self.slots, threads_per_process=threads)
 
     def write(self) -> None:
         """Write rows, figures, tables and the report of what the store holds."""
         self.runner.collect(self.experiments, self.profile, self.store)
         for path in self.runner.draw(self.experiments, self.profile):
             click.echo(path)
-        click.echo(self.runner.report(self.profile))
+        click.echo(_report(self.profile, self.runner.RESULTS))
+
+
+def _report(profile: Profile, results: Path) -> Path:
+    from experiments.report import write
+
+    return write(profile, results)
 
 
 def _load(profile_name: str) -> tuple[Any, Profile]:

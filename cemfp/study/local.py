@@ -10,7 +10,7 @@ from pathlib import Path
 
 from cemfp.store import Store
 from cemfp.study.executors import Outcome, execute
-from cemfp.study.jobs import Job
+from cemfp.study.jobs import Job, to_json
 from cemfp.study.progress import last_line
 from cemfp.study.worker import DONE, request, start_worker
 
@@ -142,7 +142,7 @@ class Worker:
         self.job, self.log = job, log
         # A worker that died at once leaves its exit code and its log to say why.
         with contextlib.suppress(BrokenPipeError):
-            self.requests.write(request(job, log, self.backend.store))
+            self.requests.write(request(to_json(job), log, self.backend.store))
             self.requests.flush()
 
     def poll(self) -> str | None:

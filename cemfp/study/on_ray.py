@@ -4,29 +4,22 @@ from __future__ import annotations
 
 import logging
 import os
-import subprocess
+import socket
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from cemfp.remote_store import open_store
 from cemfp.store import Store
 from cemfp.study.executors import Outcome, execute
-from cemfp.study.jobs import Job, from_json, to_json
+from cemfp.study.jobs import Job, to_json
 from cemfp.study.progress import last_line
-from cemfp.study.worker import DONE, request, start_worker
+from cemfp.study.ray_task import WorkerDied, run_task
 
 RETRIES = 3
-_LOG_BYTES = 100_000
-_shared: list[subprocess.Popen[bytes]] = []  # a Ray worker's own process for jobs that share one
 
 
 class RayError(RuntimeError):
     """Ray is not installed, or there is no such cluster."""
-
-
-class WorkerDied(RuntimeError):
-    """The process of a job was killed; Ray then tries the job again."""
 
 
 def run_on_ray(
@@ -90,7 +83,7 @@ class RayBackend:
             name=job.label(),
         )
         alone = job.heavy or bool(self.gpus)
-        answer = task.remote(to_json(job), self.store.uri, self.threads, alone)
+        answer = task.remote(to_json(job), job.key(), self.store.uri, self.threads, alone)
         self.tasks = [one for one in self.tasks if not one.ended] + [RayTask(self.ray, answer, log)]
         return self.tasks[-1]
 
@@ -123,51 +116,11 @@ class RayTask:
         return "" if well else last_line(self.log)
 
 
-def run_task(text: str, uri: str, threads: int, alone: bool) -> tuple[bool, bytes]:
-    """Run a job on a node, in a process beside Ray's own, which TensorFlow's memory never enters.
-
-    Args:
-        text: The job, by `to_json`.
-        uri: The store's.
-        threads: Threads of the process.
-        alone: Whether the process is for this job only.
-
-    Returns:
-        Whether the result is in the store, and the end of the job's log.
-
-    Raises:
-        WorkerDied: The process was killed.
-    """
-    store, job = open_store(uri), from_json(text)
-    log = store.root / "logs" / f"{job.key()}.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
-    store.sweep()
-    process = _worker(log, threads, alone)
-    assert process.stdin is not None and process.stdout is not None
-    try:
-        process.stdin.write(request(job, log, store))
-        process.stdin.flush()
-        answer = process.stdout.readline()
-    except BrokenPipeError:
-        answer = b""
-    if alone or not answer:
-        process.communicate()
-        _shared[:] = [one for one in _shared if one is not process]
-    if not answer:
-        raise WorkerDied(f"the process ended with status {process.returncode}; log: {log}")
-    return answer.decode().split()[0] == DONE, log.read_bytes()[-_LOG_BYTES:]
-
-
-def _worker(log: Path, threads: int, alone: bool) -> subprocess.Popen[bytes]:
-    if alone:
-        return start_worker(log, threads, {})
-    if not _shared:
-        _shared.append(start_worker(log, threads, {}))
-    return _shared[0]
-
-
 def _start_ray(address: str | None, processes: int | None, threads: int) -> Any:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # or it warns at each start
+    # Ray makes its workers nice by 15, which starves them beside anything else.
+    os.environ.setdefault("RAY_worker_niceness", "0")
     try:
         import ray
     except ImportError as error:
@@ -179,10 +132,18 @@ def _start_ray(address: str | None, processes: int | None, threads: int) -> Any:
         count = processes or max(1, (os.cpu_count() or 1) // threads)
         settings |= {"num_cpus": count * threads, "include_dashboard": False}
     try:
+        if address and address != "auto":
+            _knock(address)
         ray.init(address=address, **settings)
-    except (ConnectionError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         raise RayError(
             f"expected a Ray cluster at {address or 'this machine'}. Received: "
             f"{' '.join(str(error).split())[:200]}; start one with `ray start --head`"
         ) from error
     return ray
+
+
+def _knock(address: str) -> None:
+    """See that somebody listens at `[ray://]host:port`: Ray itself tries for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    socket.create_connection((host, int(port)), timeout=10).close()

@@ -27,7 +27,7 @@ from types import FrameType
 
 from cemfp.remote_store import open_store
 from cemfp.store import Store
-from cemfp.study.jobs import Job, from_json, obtain, to_json
+from cemfp.study.jobs import from_json, obtain
 
 DONE, FAILED = "done", "failed"
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
@@ -62,9 +62,9 @@ def start_worker(
         )
 
 
-def request(job: Job, log: Path, store: Store) -> bytes:
-    """Return the line that asks a worker for a job."""
-    asked = {"job": to_json(job), "log": log, "store": store.uri, "cache": store.root}
+def request(job: str, log: Path, store: Store) -> bytes:
+    """Return the line that asks a worker for the job of `to_json`."""
+    asked = {"job": job, "log": log, "store": store.uri, "cache": store.root}
     return json.dumps(asked, default=str).encode() + b"\n"
 
 

@@ -1,5 +1,6 @@
 """Jobs on a real local Ray: several workers, one of which is killed."""
 
+import gc
 import os
 import signal
 import threading
@@ -14,9 +15,17 @@ from cemfp.study.on_ray import RayError, run_on_ray
 from tests.study.toy_jobs import Fail, Heavy, Report, Train, contents, litter
 
 
+# Ray forgets its own processes without waiting for them.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+
 @pytest.fixture
 def store(tmp_path):
-    return Store(tmp_path / "store")
+    yield Store(tmp_path / "store")
+    gc.collect()
 
 
 def run(jobs, store, **options):
@@ -37,7 +46,9 @@ def kill_first(journal, victim):
     _, process = starts(journal)[0]
     if victim == "parent":
         status = Path(f"/proc/{process}/status").read_text()
-        process = int(next(line for line in status.splitlines() if line.startswith("PPid")).split()[1])
+        process = int(
+            next(line for line in status.splitlines() if line.startswith("PPid")).split()[1]
+        )
     os.kill(process, signal.SIGKILL)
 
 
@@ -46,7 +57,7 @@ def test_a_killed_worker_is_replaced_and_the_results_are_the_same(store, tmp_pat
     journal = tmp_path / "journal"
     models = tuple(Train(seed, seconds=1.5, journal=str(journal)) for seed in range(3))
     jobs = [Report(models), Heavy(models[:2])]
-    killer = threading.Thread(target=kill_first, args=(journal, victim))
+    killer = threading.Thread(target=kill_first, args=(journal, victim), daemon=True)
     killer.start()
     outcome = run(jobs, store, processes=2)
     killer.join()
