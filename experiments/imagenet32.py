@@ -6,15 +6,29 @@ Runs only when it is named.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+from cemfp import metrics
+from cemfp.fingerprint.artifact import Fingerprint
+from cemfp.roles import Origin
+from cemfp.study import figures
+from cemfp.study.beside_paper import Bar, bars
 from cemfp.study.imagenet32 import imagenet32_setting
 from cemfp.study.imagenet32_jobs import imagenet32_jobs
 from cemfp.study.jobs import Job
 from cemfp.study.profiles import Profile
-from experiments.common import Rows
+from experiments import markdown
+from experiments.common import PAPER, Rows
 
 NAME = "imagenet32"
+SHOWS = ("table3_imagenet32", "table4_imagenet32")
+PUBLISHED = {
+    Origin.SURROGATE: PAPER["table3_imagenet32_surrogates"],
+    Origin.REFERENCE: PAPER["table4_imagenet32_references"],
+}
+Answers = dict[str, list[dict[str, Any]]]  # sort of model -> a row for each
 
 
 def jobs(profile: Profile) -> dict[str, Job]:
@@ -22,6 +36,108 @@ def jobs(profile: Profile) -> dict[str, Job]:
     return imagenet32_jobs(imagenet32_setting(profile))
 
 
+def answers(rows: Rows) -> dict[Origin, Answers]:
+    """Return the rows of single models by origin and sort, the source first.
+
+    Models that were asked before there was a fingerprint are left out.
+    """
+    found: dict[Origin, Answers] = {Origin.SURROGATE: {}, Origin.REFERENCE: {}}
+    for key, row in rows.items():
+        name, _, repeat = key.partition(" | ")
+        origin = Origin.REFERENCE if name == "references" else Origin.SURROGATE
+        models = row.get("models", [{**row, "group": name}] if repeat else [])
+        for model in models:
+            if "cem" in model.get("cae_accuracy", {}):
+                found[origin].setdefault(model["group"], []).append(model)
+    return found
+
+
 def draw(rows: Rows, profile: Profile, directory: Path) -> None:
-    """Draw the figure and write the tables."""
-    del rows, profile, directory
+    """Write the tables, draw the figure and some of the fingerprint's inputs."""
+    facts = rows.get("cem", {})
+    if "fingerprint" not in facts:
+        return
+    found = answers(rows)
+    for number, origin in ((3, Origin.SURROGATE), (4, Origin.REFERENCE)):
+        if found[origin]:
+            path = directory.parent / f"table{number}_imagenet32.md"
+            _table(found[origin], origin, path, _describe(facts, profile, full=True), number)
+    chosen = {origin: _bars(found[origin], PUBLISHED[origin]) for origin in found if found[origin]}
+    if chosen:
+        caption = _describe(facts, profile, full=False)
+        xlabel = f"CAEAcc at ε {facts['fingerprint']['epsilon']:g}; beside each name: test accuracy"
+        bars(chosen, directory / NAME, xlabel=xlabel, caption=caption)
+    path = directory.parent / f"{NAME}.cemfp"
+    if path.is_file():
+        classes = [name.replace("_", " ") for name in facts["classes"]]
+        figures.gallery(
+            Fingerprint.load(path), directory / "imagenet32_fingerprint", classes=classes
+        )
+
+
+def _bars(found: Answers, published: Mapping[str, Any]) -> list[Bar]:
+    return [
+        Bar(
+            f"{name}, {metrics.summary([row['test_accuracy'] for row in models])['mean']:.1%}",
+            [row["cae_accuracy"]["cem"] for row in models],
+            published["cae_acc"][name] / 100 if name in published["cae_acc"] else None,
+        )
+        for name, models in found.items()
+    ]
+
+
+def _table(found: Answers, origin: Origin, path: Path, note: str, number: int) -> None:
+    header = ["model", "net", "test accuracy, %", "paper, %", "CAEAcc", "paper"]
+    if origin == Origin.SURROGATE:
+        header += ["agreement", "queries"]
+    lines = [_line(name, models, PUBLISHED[origin]) for name, models in found.items()]
+    kind = "Source and surrogates" if origin == Origin.SURROGATE else "Unseen references"
+    markdown.write_table(
+        path,
+        f"{kind} of ImageNet32 [Lukas21, Table {number}]",
+        header,
+        [line[: len(header)] for line in lines],
+        f"Mean ± standard deviation over models (n), each from its own seed. {note}",
+    )
+
+
+def _line(name: str, models: list[dict[str, Any]], published: Mapping[str, Any]) -> list[str]:
+    def over(values: list[float], scale: float = 1.0, digits: int = 2) -> str:
+        return markdown.spread(metrics.summary(values), scale, digits)
+
+    first = models[0]
+    accuracy, share = (published[kind].get(name) for kind in ("test_accuracy", "cae_acc"))
+    stolen = "agreement" in first
+    return [
+        name,
+        first["net"] + "".join(f" {key} {value}" for key, value in first["arguments"].items()),
+        over([row["test_accuracy"] for row in models], 100, 1),
+        "–" if accuracy is None else str(accuracy),
+        over([row["cae_accuracy"]["cem"] for row in models]),
+        "–" if share is None else f"{share / 100:.2f}",
+        over([row["agreement"] for row in models]) if stolen else "–",
+        str(first["queries"]) if stolen else "–",
+    ]
+
+
+def _describe(facts: Mapping[str, Any], profile: Profile, *, full: bool) -> str:
+    """Return what was measured on what; `full` names every class."""
+    made = facts["fingerprint"]
+    data = made["data"]
+    size = f"{data['train_size']:,} training and {data['test_size']:,} test images"
+    defender = " and ".join(
+        f"{sum(counts.values())} {group} ({', '.join(f'{n} {net}' for net, n in counts.items())})"
+        for group, counts in facts["defender"].items()
+    )
+    text = (
+        f"{figures.describe(data)}: {size} of {len(facts['classes'])} classes, profile "
+        f"{profile.name}. CEM at ε {made['epsilon']:g}, {made['inputs']} inputs; the defender's "
+        f"{defender} are none of the models shown."
+    )
+    if not full:
+        return text
+    short = len(made["shortfall"])
+    return (
+        f"{text} {short} of the classes have fewer keys than their share. The paper: 100 classes, "
+        f"100 inputs. Classes: {', '.join(name.replace('_', ' ') for name in facts['classes'])}."
+    )
