@@ -80,7 +80,7 @@ def _options(command: Callable[..., None]) -> Callable[..., None]:
 @click.option("--executor", type=click.Choice(["local", "ray"]), default="local", show_default=True)
 @click.option("--address", help="Ray cluster, `auto` for this machine's; without one Ray starts.")
 @click.option(
-    "--threads", type=click.IntRange(1), help="Threads of a job; by default a fair share."
+    "--threads", type=click.IntRange(1), help="Threads of a job.  [default: a fair share]"
 )
 def run(
     names: tuple[str, ...],

@@ -33,7 +33,7 @@ SIZES: dict[str, tuple[tuple[int, int, int], int, int]] = {
 _FACTORS = {"ftll": 0.4, "rtll": 0.4, "quantize": 0.0, "tflite-int8": 0.0, "weight-noise": 0.0}
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def forward_flops(net: Net, data: str) -> int:
     """Return the floating-point operations of one image through `net` at its published input."""
     import tensorflow as tf

@@ -14,7 +14,6 @@ from cemfp.fingerprint.cem import CEM
 from cemfp.roles import Origin, Role
 from cemfp.store import Store
 from cemfp.study import demo_report, figures
-from cemfp.study.local import run_local
 from cemfp.study.fingerprints import (
     FINGERPRINT,
     MakeCandidates,
@@ -24,6 +23,7 @@ from cemfp.study.fingerprints import (
     read_rows,
 )
 from cemfp.study.jobs import Job
+from cemfp.study.local import run_local
 from cemfp.study.profiles import PROFILES, Profile, Zoo, make_zoo
 from cemfp.suspects import Suspect
 from cemfp.verification import Verdict, calibrate, verify

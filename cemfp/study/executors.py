@@ -156,7 +156,7 @@ class Run:
             if reason is not None:
                 del self.running[key]
                 self._ended(child, reason)
-        for key, job in list(self.waiting.items()):
+        for key in list(self.waiting):
             if any(need in self.failed or need in self.skipped for need in self.needs[key]):
                 self.skipped[key] = self.waiting.pop(key)
             elif not self.backend.has_room(len(self.running)):

@@ -27,6 +27,7 @@ figcaption, .caption { font-size: .9rem; color: #444; }
 table { border-collapse: collapse; font-size: .9rem; line-height: 1.35; }
 th, td { padding: .3em .7em; text-align: left; vertical-align: top;
   border-bottom: 1px solid #ddd; overflow-wrap: normal; min-width: 2.5em; max-width: 24rem; }
+code.hash { display: inline-block; min-width: 12em; }
 th { border-bottom: 2px solid #888; vertical-align: bottom; }
 img { max-width: 100%; height: auto; display: block; }
 code { background: #f2f2f2; overflow-wrap: anywhere; }
@@ -36,15 +37,18 @@ nav { columns: 20rem; border: 1px solid #ddd; padding: .8rem 1rem; }
 nav ol { margin: 0; padding-left: 1.6rem; }
 nav li { break-inside: avoid; padding: .1rem 0; }
 .note { border-left: 4px solid #e69f00; padding: .1rem 0 .1rem 1rem; }
+/* A picture has its caption inside, too small to read on a phone. */
+@media print, (min-width: 50rem) { .narrow { display: none; } }
+@media (max-width: 40rem) { .table:not(.small) table { min-width: 38rem; } }
 @media print {
   body { max-width: none; padding: 0; font-size: 10pt; }
   nav { display: none; }
   h2, h3, .caption { break-after: avoid; }
   figure, tr, .note, li { break-inside: avoid; }
-  figure img { max-height: 21cm; width: auto; }
+  figure img { max-height: 11cm; width: auto; }
   .scroll { overflow: visible; }
-  table { font-size: 7pt; width: 100%; }
-  th, td { padding: .15em .3em; max-width: none; min-width: 0; overflow-wrap: anywhere; }
+  table { font-size: 6.5pt; width: 100%; }
+  th, td { padding: .15em .3em; max-width: none; min-width: 0; overflow-wrap: break-word; }
   a { color: inherit; text-decoration: none; }
 }
 """

@@ -1,9 +1,9 @@
 """A process that runs jobs: `python -m cemfp.study.worker PARENT_PID`, requests on stdin.
 
 A request is one line of JSON: the job, its log file, and the store with its cache (not among the
-arguments, where every user of the machine could read a URI's password). The answer on standard output is one
-line, `done` or `failed` and the process's peak memory in MiB. All that the job prints goes to
-its log.
+arguments, where every user of the machine could read a URI's password). The answer on standard
+output is one line, `done` or `failed` and the process's peak memory in MiB. All that the job prints
+goes to its log.
 """
 
 from __future__ import annotations

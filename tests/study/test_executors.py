@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from cemfp.store import Store
-from cemfp.study.local import run_local
 from cemfp.study.jobs import obtain
+from cemfp.study.local import run_local
 from tests.study.toy_jobs import (
     Fail,
     Heavy,

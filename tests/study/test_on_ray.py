@@ -14,7 +14,6 @@ from cemfp.study.local import run_local
 from cemfp.study.on_ray import RayError, run_on_ray
 from tests.study.toy_jobs import Fail, Heavy, Report, Train, contents, litter
 
-
 # Ray forgets its own processes without waiting for them.
 pytestmark = [
     pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning"),
@@ -82,5 +81,5 @@ def test_a_failure_is_not_tried_again_and_names_its_log(store, tmp_path):
 
 
 def test_no_cluster_is_one_line(store):
-    with pytest.raises(RayError, match="expected a Ray cluster at 127.0.0.1:1. Received"):
+    with pytest.raises(RayError, match=r"expected a Ray cluster at 127\.0\.0\.1:1\. Received"):
         run([], store, address="127.0.0.1:1")
