@@ -8,7 +8,6 @@ export TF_CPP_MIN_LOG_LEVEL
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
-NOTEBOOKS := $(wildcard notebooks/*.ipynb)
 
 # Expanded before a recipe's first command, so a wrong Python leaves nothing behind.
 version = $(shell "$(PYTHON)" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
@@ -17,7 +16,7 @@ require_python = $(if $(filter 3.11,$(version)),,$(error cemfp needs Python 3.11
 	or name it: make PYTHON=/path/to/python3.11))
 
 .DEFAULT_GOAL := help
-.PHONY: install demo test lint type bench cifar10-all figures notebooks clean help
+.PHONY: install demo test lint type bench cifar10-all imagenet32-all figures notebooks docs clean help
 
 install: $(INSTALLED)  ## Create .venv with the pinned versions (other targets do it when needed)
 	@$(require_python):
@@ -44,23 +43,25 @@ type: $(INSTALLED)  ## Check types
 bench: $(INSTALLED)  ## Measure speed and memory against named baselines
 	$(BIN)/python -m benchmarks
 
-cifar10-all: $(INSTALLED)  ## Run the CIFAR-10 experiments (PROFILE=small, about nine hours; resumable)
-	@echo "profile: $(PROFILE)"
-	$(BIN)/python -m experiments run --profile $(PROFILE)
+cifar10-all: $(INSTALLED)  ## Regenerate every CIFAR-10 figure and table (PROFILE=demo, small or paper; resumable)
+	$(BIN)/cemfp study run --profile $(PROFILE)
 
-figures: $(INSTALLED)  ## Draw the figures of PROFILE from its committed rows
-	$(BIN)/python -m experiments figures --profile $(PROFILE)
+imagenet32-all: $(INSTALLED)  ## Regenerate the ImageNet32 tables (PROFILE as above)
+	$(BIN)/cemfp study run imagenet32 --profile $(PROFILE)
+
+figures: $(INSTALLED)  ## Draw figures, tables and report of PROFILE again from its committed rows
+	$(BIN)/cemfp study figures --profile $(PROFILE)
+	$(BIN)/cemfp study report --profile $(PROFILE)
 
 notebooks: $(INSTALLED)  ## Execute the notebooks
-ifeq ($(NOTEBOOKS),)
-	@echo "There are no notebooks yet."
-else
-	$(BIN)/jupyter nbconvert --to notebook --execute --inplace $(NOTEBOOKS)
-endif
+	PYTHONPATH=. $(BIN)/jupyter nbconvert --to notebook --execute --inplace notebooks/*.ipynb
+
+docs: $(INSTALLED)  ## Build the documentation into site/
+	$(BIN)/mkdocs build --strict --quiet
 
 clean:  ## Remove .venv, caches, builds and the demo's output; results stay
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache demo-output
+	rm -rf $(VENV) build dist site *.egg-info .mypy_cache .pytest_cache .ruff_cache demo-output
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 help:  ## Show this list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' Makefile

@@ -10,6 +10,7 @@ from pathlib import Path
 from cemfp.classifier import CONFIG
 from cemfp.files import read_json, write_atomic
 from cemfp.store import Store
+from cemfp.study.facts import study_facts
 from cemfp.study.fingerprints import FINGERPRINT, read_rows
 from cemfp.study.jobs import Job, plan
 from cemfp.study.profiles import Profile, make_zoo
@@ -35,7 +36,7 @@ EXPERIMENTS = (
 # They need what not everybody has, and run only by name.
 ON_REQUEST = ("imagenet_characteristic", "imagenet32")
 RESULTS = Path(__file__).parent / "results"
-MODELS = "models"
+MODELS, STUDY = "models", "study"
 
 
 def find(names: Iterable[str]) -> list[Experiment]:
@@ -66,6 +67,7 @@ def collect(experiments: Sequence[Experiment], profile: Profile, store: Store) -
     A method that gave no fingerprint has a row that says so, and so has a job that failed.
     """
     write_models(profile, store)
+    write_study(experiments, profile, store)
     for module in experiments:
         jobs = module.jobs(profile)
         rows: Rows = {
@@ -95,24 +97,32 @@ def write_models(profile: Profile, store: Store) -> None:
     write_atomic(path, (json.dumps(rows, indent=1) + "\n").encode())
 
 
-def draw(experiments: Sequence[Experiment], profile: Profile) -> list[Path]:
-    """Draw every figure whose rows are there, and the README's table; return the directories."""
+def write_study(experiments: Sequence[Experiment], profile: Profile, store: Store) -> None:
+    """Write what was run by which versions on which machine, and how long it took."""
+    others = [module for module in find(ON_REQUEST) if module not in experiments]
+    begun = [m for m in others if any(store.has(j.key()) for j in m.jobs(profile).values())]
+    row = {"profile": profile.name, **study_facts(all_jobs(find([]) + begun, profile), store)}
+    write_atomic(rows_path(profile, STUDY), (json.dumps(row, indent=1) + "\n").encode())
+
+
+def draw(experiments: Sequence[Experiment], profile: Profile) -> list[str]:
+    """Draw every figure and table whose rows are there, the README's, too; say of which names."""
     drawn = []
     for module in experiments:
         path = rows_path(profile, module.NAME)
         if path.is_file() and has_results(read_json(path)):
             module.draw(read_json(path), profile, path.parent / "figures")
-            drawn.append(path.parent / "figures" / f"{module.NAME}.png")
+            drawn.append(module.NAME)
     paths = {name: rows_path(profile, name) for name in EXPERIMENTS}
     rows = {name: read_json(path) for name, path in paths.items() if path.is_file()}
     if profile.epsilon in cifar10_irremovability.score_rows(
         rows.get(cifar10_irremovability.NAME, {})
     ):
-        drawn.append(claims.write(rows, profile, RESULTS / profile.name / "claims.md"))
+        claims.write(rows, profile, RESULTS / profile.name / "claims.md")
     roc = rows_path(profile, "cifar10_roc")
     if profile.name == "small" and roc.is_file():
         models = read_json(rows_path(profile, MODELS))
-        drawn.append(table.update_readme(read_json(roc), models, profile))
+        table.update_readme(read_json(roc), models, profile)
     return drawn
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -114,19 +114,30 @@ def run(
 
 @study.command()
 @_options
+@click.option(
+    "--rates",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Also write the measured mean time of each sort of job there, as JSON.",
+)
 def status(
     names: tuple[str, ...],
     profile_name: str,
     uri: str,
     kinds: tuple[str, ...],
     processes: int | None,
+    rates: Path | None,
 ) -> None:
     """Say what is done, what is missing, and how long that will take.
 
     \b
     Example: cemfp study status cifar10_roc --profile small
     """
-    Planned(names, profile_name, uri, kinds, processes).show()
+    from cemfp.study.estimates import save_rates
+
+    planned = Planned(names, profile_name, uri, kinds, processes)
+    planned.show()
+    if rates is not None:
+        save_rates(planned.jobs, planned.store, rates)
 
 
 @study.command()
@@ -139,8 +150,7 @@ def figures(names: tuple[str, ...], profile_name: str) -> None:
     Example: cemfp study figures --profile small
     """
     runner, profile = _load(profile_name)
-    for path in runner.draw(runner.find(names), profile):
-        click.echo(path)
+    _draw(runner, runner.find(names), profile)
 
 
 @study.command()
@@ -206,9 +216,13 @@ class Planned:
     def write(self) -> None:
         """Write rows, figures, tables and the report of what the store holds."""
         self.runner.collect(self.experiments, self.profile, self.store)
-        for path in self.runner.draw(self.experiments, self.profile):
-            click.echo(path)
+        _draw(self.runner, self.experiments, self.profile)
         click.echo(_report(self.profile, self.runner.RESULTS))
+
+
+def _draw(runner: Any, experiments: Sequence[Any], profile: Profile) -> None:
+    drawn = runner.draw(experiments, profile)
+    click.echo(f"{', '.join(drawn) or 'nothing'} drawn in {runner.RESULTS / profile.name}")
 
 
 def _report(profile: Profile, results: Path) -> Path:

@@ -7,11 +7,14 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable
 from importlib import resources
+from pathlib import Path
 from typing import Any, NamedTuple
 
+from cemfp.files import read_json, write_atomic
 from cemfp.store import Store
 from cemfp.study.cost import flops
-from cemfp.study.jobs import Job
+from cemfp.study.facts import processor
+from cemfp.study.jobs import Job, plan
 
 MEASURED = "measured.json"
 
@@ -99,3 +102,12 @@ def committed() -> dict[str, Mean]:
     text = resources.files("cemfp.study").joinpath(MEASURED).read_text("utf-8")
     rows: dict[str, dict[str, Any]] = json.loads(text)["sorts"]
     return {sort: Mean(**row) for sort, row in rows.items()}
+
+
+def save_rates(jobs: Iterable[Job], store: Store, path: Path) -> None:
+    """Add what `store` measured of `jobs` and of all they need to the file at `path`."""
+    known = read_json(path)["sorts"] if path.is_file() else {}
+    measured = Estimates(store, plan(jobs)).means()
+    sorts = known | {sort: mean._asdict() for sort, mean in measured.items()}
+    row = {"processor": processor(), "sorts": dict(sorted(sorts.items()))}
+    write_atomic(path, (json.dumps(row, indent=1) + "\n").encode())
