@@ -111,7 +111,7 @@ class DescribeFingerprint(Job):
         fingerprint: The fingerprint.
     """
 
-    kind: ClassVar[str] = "described fingerprint"
+    kind: ClassVar[str] = "facts"
     heavy: ClassVar[bool] = False
 
     fingerprint: MakeFingerprint
