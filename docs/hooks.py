@@ -3,8 +3,7 @@
 A line of a page by itself is replaced when the site is built, so that nothing is copied by hand:
 
     <!-- show file experiments/results/small/claims.md -->    its headings two levels further down
-    <!-- show part README.md results -->       what README.md has between its marks of this name
-    <!-- show remaining small -->              tables and figures of a profile that no page names
+    <!-- show remaining small -->              a profile's tables and figures that no page names
     <!-- show benchmark cem -->                the tables of benchmarks/results/cem.json
     <!-- show list NETS -->                    rows of NETS, ATTACKS, METHODS, REMOVALS, DATASETS
     <!-- show profiles -->                     the sizes of a study
@@ -31,7 +30,7 @@ from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "experiments" / "results"
-HELP_WIDTH = 88
+HELP_WIDTH = 80
 
 _LINE = re.compile(r"^<!-- show (\w+) ?(.*?) -->$", re.MULTILINE)
 
@@ -65,12 +64,6 @@ def _file(name: str) -> str:
     """A Markdown file; the headings of a page stay above its headings."""
     text = (ROOT / name).read_text(encoding="utf-8")
     return re.sub(r"^#", "###", text, flags=re.MULTILINE).strip()
-
-
-def _part(name: str, mark: str) -> str:
-    text = (ROOT / name).read_text(encoding="utf-8")
-    begin, end = f"<!-- {mark}: begin -->", f"<!-- {mark}: end -->"
-    return text[text.index(begin) + len(begin) : text.index(end)].strip()
 
 
 def _remaining(profile: str) -> str:
@@ -243,7 +236,6 @@ LISTS: dict[str, Callable[[], tuple[tuple[str, ...], Iterator[tuple[str, ...]]]]
 }
 SHOWN: dict[str, Callable[..., str]] = {
     "file": _file,
-    "part": _part,
     "remaining": _remaining,
     "benchmark": _benchmark,
     "list": _list,
