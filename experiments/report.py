@@ -7,15 +7,11 @@ else at the end.
 
 from __future__ import annotations
 
-import html
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from markdown import markdown
 from markupsafe import Markup
-from PIL import Image
 
 from cemfp.files import read_json, write_atomic
 from cemfp.study import page
@@ -23,40 +19,24 @@ from cemfp.study.profiles import Profile
 from experiments import report_facts as facts
 from experiments import runner
 from experiments.common import Rows
+from experiments.report_files import (
+    FAILS,
+    HOLDS,
+    NOT_RUN,
+    UNDECIDED,
+    Figure,
+    Table,
+    Verdicts,
+    judge,
+    read_figure,
+    read_table,
+    to_html,
+)
 from experiments.report_page import GLOSSARY, PAGE
 
 STUDY = "study"  # versions, hardware and time, written by the study's command
 REPORT = "report.html"
 GALLERY = ("_fingerprint", "_gallery")  # endings of the figures that show inputs
-HOLDS, FAILS, UNDECIDED, NOT_RUN = "holds", "does not", "undecided", "not run"
-
-
-class Table(NamedTuple):
-    """A table of the study: file, heading, raw cells and HTML."""
-
-    stem: str
-    title: str
-    cells: Sequence[Sequence[str]]
-    html: Markup
-
-
-class Figure(NamedTuple):
-    """A picture with its caption, as kept in the file."""
-
-    stem: str
-    source: str
-    width: int
-    height: int
-    caption: str
-    alt: str
-
-
-class Verdicts(NamedTuple):
-    """A table with a column `holds`: how often each verdict is in it, and what does not hold."""
-
-    table: Table
-    counts: Mapping[str, int]
-    contradicted: Sequence[tuple[str, str]]
 
 
 class Part(NamedTuple):
@@ -110,58 +90,6 @@ def contents(profile: Profile, directory: Path) -> dict[str, Any]:
         "missing": [line for name in _known() for line in facts.not_run(name, files.get(name))],
         "glossary": GLOSSARY,
     }
-
-
-def read_table(path: Path) -> Table:
-    """Read a Markdown file: a title, a table, a note."""
-    text = path.read_text()
-    head, _, body = text.partition("\n")
-    cells = [
-        [cell.strip() for cell in line.strip("| ").split(" | ")]
-        for line in body.splitlines()
-        if line.startswith("|") and not line.startswith("| ---")
-    ]
-    return Table(path.stem, head.lstrip("# "), cells, _html(body, head.lstrip("# ")))
-
-
-def _html(text: str, label: str = "") -> Markup:
-    """Markdown as HTML; tables in a box that scrolls, and no HTML of the text's own."""
-    made = markdown(html.escape(text, quote=False), extensions=["tables"])
-    box = f'<div class="scroll" tabindex="0" role="region" aria-label="{html.escape(label)}">'
-    made = made.replace("<table>", f"{box}<table>").replace("</table>", "</table></div>")
-    return Markup(made)
-
-
-def read_figure(path: Path) -> Figure:
-    """Read a picture and its caption."""
-    with Image.open(path) as image:
-        (width, height), text = image.size, str(image.info.get("Description", ""))
-    name = path.stem.replace("_", " ")
-    caption = text or name
-    source = page.embedded(path.read_bytes())
-    return Figure(path.stem, source, width, height, caption, f"Figure {name}. {caption}")
-
-
-def judge(table: Table) -> Verdicts | None:
-    """Count the verdicts of a table that has a column `holds`."""
-    header, *lines = table.cells or [[]]
-    if "holds" not in header:
-        return None
-    place = header.index("holds")
-    counts = dict.fromkeys((HOLDS, FAILS, UNDECIDED, NOT_RUN), 0)
-    contradicted = []
-    for line in lines:
-        verdict = _verdict(line[place])
-        counts[verdict] += 1
-        if verdict == FAILS:
-            contradicted.append((line[0], line[place + 1] if len(line) > place + 1 else ""))
-    return Verdicts(table, counts, contradicted)
-
-
-def _verdict(cell: str) -> str:
-    word = re.match(r"\w*", cell.strip("* "))
-    found = {"yes": HOLDS, "no": FAILS, "undecided": UNDECIDED}
-    return found.get(word.group() if word else "", NOT_RUN)
 
 
 def _total(verdicts: Sequence[Verdicts]) -> str:
@@ -225,6 +153,7 @@ def _parts(
     parts = []
     for name in (*_known(), ""):
         own = [figure for figure in figures if owner(figure.stem) == name]
+        own.sort(key=lambda figure: _place(figure.stem, name))
         shown = [figure for figure in own if not figure.stem.endswith(GALLERY)]
         written = [table for table in tables if owner(table.stem) == name]
         if not own and not written:
@@ -235,10 +164,16 @@ def _parts(
     return parts
 
 
+def _place(stem: str, name: str) -> int:
+    """Where the experiment's list has a figure; those that it does not list come first."""
+    listed = getattr(runner.find([name])[0], "SHOWS", ()) if name else ()
+    return listed.index(stem) if stem in listed else -1
+
+
 def _heading(name: str) -> tuple[str, Markup]:
     """The first line of the experiment's docstring, and the others as text."""
     if not name:
         return "Other figures and tables", Markup()
     (module,) = runner.find([name])
     title, _, text = (module.__doc__ or name).strip().partition("\n")
-    return title.rstrip("."), _html(text)
+    return title.rstrip("."), to_html(text)

@@ -75,10 +75,9 @@ def models_grid(models: Sequence[Mapping[str, Any]], rows: Mapping[str, Rows]) -
     """Number, seeds and test accuracy of the models of each role and origin."""
     groups: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
     for model in models:
-        key = (model["role"], model["origin"], _net(model), model["labels"])
-        groups.setdefault(key, []).append(model)
-    for key, found in _others(rows).items():
-        groups.setdefault(key, []).extend(found)
+        group = (model["role"], model["origin"], _net(model), model["labels"])
+        groups.setdefault(group, []).append(model)
+    groups |= _others(rows)
     lines = [[*key, str(len(found)), _seeds(found), _range(found)] for key, found in groups.items()]
     header = ["role", "what", "net", "labels", "models", "seeds", "test accuracy, %"]
     return Grid("Models", header, lines)
@@ -87,12 +86,11 @@ def models_grid(models: Sequence[Mapping[str, Any]], rows: Mapping[str, Rows]) -
 def _others(rows: Mapping[str, Rows]) -> dict[tuple[str, ...], list[Mapping[str, Any]]]:
     """The results of removal attacks by net, and the models of rows that say their group."""
     groups: dict[tuple[str, ...], dict[str, Mapping[str, Any]]] = {}
-    group: tuple[str, ...]
     for name, own in rows.items():
         for key, row in own.items():
             if "attack" in row and "victim_sha256" in row:
-                group = ("attacker", "removal attacks", _net(row), "–")
-                groups.setdefault(group, {})[f"{name} {key}"] = row
+                thieves = ("attacker", "removal attacks", _net(row), "–")
+                groups.setdefault(thieves, {})[f"{name} {key}"] = row
     known = {group[2] for group in groups}
     for one in dicts(rows):
         if one.keys() >= {"group", "role", "net", "weights_sha256"} and _net(one) not in known:

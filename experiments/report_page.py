@@ -30,25 +30,29 @@ GLOSSARY = (
 )
 
 PAGE = """{% extends "base" %}
-{% macro grid(table) %}
-<div class="table"><p class="caption">{{ table.title }}</p>
+{% macro grid(table, kind="table") %}
+<div class="{{ kind }}"><p class="caption">{{ table.title }}</p>
 <div class="scroll" tabindex="0" role="region" aria-label="{{ table.title }}"><table>
 <thead><tr>{% for name in table.header %}<th scope="col">{{ name }}</th>{% endfor %}</tr></thead>
 <tbody>
 {% for line in table.lines %}
-<tr>{% for cell in line %}<td>{{ cell }}</td>{% endfor %}</tr>
+<tr>{% for cell in line %}
+<td>
+{%- if cell|length == 64 %}<code class="hash">{{ cell }}</code>{% else %}{{ cell }}{% endif -%}
+</td>
+{%- endfor %}</tr>
 {% endfor %}
 </tbody></table></div></div>
 {% endmacro %}
 {% macro written(table) %}
-<div class="table" id="{{ table.stem }}"><p class="caption">{{ table.title }}</p>
+<div class="table" id="table-{{ table.stem }}"><p class="caption">{{ table.title }}</p>
 {{ table.html }}</div>
 {% endmacro %}
 {% macro picture(figure) %}
-<figure id="{{ figure.stem }}">
+<figure id="figure-{{ figure.stem }}">
 <img src="{{ figure.source }}" alt="{{ figure.alt }}" width="{{ figure.width }}"
 height="{{ figure.height }}">
-<figcaption>{{ figure.caption }}</figcaption>
+<figcaption>{{ figure.stem }}<span class="narrow">: {{ figure.caption }}</span></figcaption>
 </figure>
 {% endmacro %}
 {% block title %}cemfp: study {{ profile.name }} on {{ profile.data }}{% endblock %}
@@ -77,7 +81,7 @@ measures nothing itself.</p>
 <h2 id="summary">Summary: what holds</h2>
 {% if verdicts %}
 <p>{{ total }}</p>
-{{ grid(counts) }}
+{{ grid(counts, "table small") }}
 {% for verdict in verdicts if verdict.contradicted %}
 <h3>Does not hold: {{ verdict.table.title }}</h3>
 <ul>
@@ -115,7 +119,7 @@ measures nothing itself.</p>
 {{ written(table) }}
 {% endfor %}
 {% for stem in part.elsewhere %}
-<p>See also <a href="#{{ stem }}">{{ stem.replace("_", " ") }}</a>.</p>
+<p>In the gallery: <a href="#figure-{{ stem }}">{{ stem }}</a>.</p>
 {% endfor %}
 {% endfor %}
 

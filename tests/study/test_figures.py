@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from cemfp.fingerprint.artifact import Fingerprint
-from cemfp.study import figures
+from cemfp.study import figures, looks, sweeps
 
 SUMMARY = {"auc": 1.0, "auc_interval": [1.0, 1.0], "auc_lower_bound": 0.22}
 
@@ -83,3 +83,49 @@ def test_style_ends_with_its_block():
     with figures.style():
         assert matplotlib.rcParams["legend.frameon"] is False
     assert dict(matplotlib.rcParams) == before
+
+
+def test_a_caption_fits_its_figure_and_is_kept_in_the_file(tmp_path):
+    from PIL import Image
+
+    text = "cifar10 (real images): n = 5 models; " + "a long note " * 20
+    figure = figures.new_figure(4, 2)
+    figure.subplots()
+    figures.caption(figure, text)
+    figure.draw_without_rendering()
+    box = figure._supxlabel.get_window_extent()
+    assert box.x0 >= 0 and box.x1 <= figure.bbox.width
+    png, pdf = figures.save(figure, tmp_path / "kept")
+    with Image.open(png) as image:
+        assert image.info["Description"] == text.strip()
+    assert b"/Subject" in pdf.read_bytes()
+
+
+def test_the_same_figure_gives_the_same_bytes_as_pdf(tmp_path):
+    for name in ("a.pdf", "b.pdf"):
+        figures.roc([result()], tmp_path / name)
+    assert (tmp_path / "a.pdf").read_bytes() == (tmp_path / "b.pdf").read_bytes()
+
+
+def test_no_two_methods_look_alike_without_colour():
+    for group in (looks.METHODS, looks.GROUPS):
+        assert len({(look.marker, look.dashes) for look in group.values()}) == len(group)
+    assert len({look.marker for look in looks.OTHERS}) == len(looks.OTHERS)
+
+
+def test_signed_inputs_are_stretched_without_their_extremes():
+    # 0 to 99 and one of 1000: the percentiles 1 and 99 cut the outlier and the 0 off.
+    images = np.array([*range(100), 1000], np.float32).reshape(1, 101, 1, 1) - 50
+    shown, stretched = figures.displayable(images)
+    assert stretched and shown.min() == 0 and shown.max() == 1
+    assert shown[0, 50, 0, 0] == pytest.approx(0.5, abs=0.01)
+    same, stretched = figures.displayable(np.full((1, 2, 2, 1), 0.5))
+    assert not stretched and (same == 0.5).all()
+
+
+def test_lines_over_epsilon_stand_side_by_side():
+    # The smallest gap is 0.02: three lines share half of it.
+    shifts = sweeps._shifts([0.01, 0.03, 0.1], 3)
+    assert shifts.tolist() == pytest.approx([-0.005, 0, 0.005])
+    assert sweeps._shifts([0.1], 2).tolist() == pytest.approx([-0.005, 0.005])
+    assert sweeps._shifts([], 1).tolist() == [0]
