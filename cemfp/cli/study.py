@@ -119,6 +119,11 @@ def run(
     type=click.Path(path_type=Path, dir_okay=False),
     help="Also write the measured mean time of each sort of job there, as JSON.",
 )
+@click.option(
+    "--cost",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Also write the arithmetic of what is missing there, with GPU-hours, as Markdown.",
+)
 def status(
     names: tuple[str, ...],
     profile_name: str,
@@ -126,18 +131,23 @@ def status(
     kinds: tuple[str, ...],
     processes: int | None,
     rates: Path | None,
+    cost: Path | None,
 ) -> None:
     """Say what is done, what is missing, and how long that will take.
 
     \b
     Example: cemfp study status cifar10_roc --profile small
     """
+    from cemfp.files import write_atomic
     from cemfp.study.estimates import save_rates
+    from cemfp.study.survey import cost_table, survey
 
     planned = Planned(names, profile_name, uri, kinds, processes)
     planned.show()
     if rates is not None:
         save_rates(planned.jobs, planned.store, rates)
+    if cost is not None:
+        write_atomic(cost, cost_table(survey(planned.jobs, planned.store)).encode())
 
 
 @study.command()

@@ -13,6 +13,9 @@ from cemfp.study.estimates import Estimates
 from cemfp.study.jobs import Job, plan
 from cemfp.study.progress import duration
 
+# What a GPU sustains on nets as small as these, far below its peak: assumed, none was measured.
+GPU_TFLOPS = (1, 3, 10)
+
 
 class Count(NamedTuple):
     """Jobs of one kind.
@@ -60,6 +63,18 @@ def describe(counts: dict[str, Count], store: Store, *, slots: int) -> str:
         )
     lines += [_time(everything, slots), _disk(everything, store.root)]
     return "\n".join(lines)
+
+
+def cost_table(counts: dict[str, Count]) -> str:
+    """Return the missing jobs as a Markdown table: arithmetic, and GPU-hours at assumed rates."""
+    rates = " | ".join(f"GPU-hours at {rate} TFLOP/s" for rate in GPU_TFLOPS)
+    lines = [f"| kind of job | jobs | PFLOP | {rates} |", "| --- " * (3 + len(GPU_TFLOPS)) + "|"]
+    for kind, count in {**counts, "total": total(counts)}.items():
+        hours = [f"{count.flops / rate / 3.6e15:,.1f}" for rate in GPU_TFLOPS]
+        if count.missing:
+            cells = [kind, str(count.missing), f"{count.flops / 1e15:,.1f}", *hours]
+            lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
 
 
 def only(jobs: Sequence[Job], kinds: Sequence[str]) -> list[Job]:
