@@ -6,6 +6,7 @@ more bytes than it has.
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 import stat
@@ -27,11 +28,23 @@ _DAMAGE = (
 
 
 def pack(entry: Path, archive: Path) -> None:
-    """Write all files of the directory `entry` to the ZIP file `archive`."""
+    """Write all files of the directory `entry` to the ZIP file `archive`, the manifest last."""
+    names = {path.relative_to(entry).as_posix() for path in entry.rglob("*") if path.is_file()}
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED, strict_timestamps=False) as target:
-        for path in sorted(entry.rglob("*")):
-            if path.is_file():
-                target.write(path, path.relative_to(entry).as_posix())
+        for name in [*sorted(names - {MANIFEST}), MANIFEST]:
+            target.write(entry / name, name)
+
+
+def manifest_in(end: bytes) -> bytes | None:
+    """Return the manifest in the last bytes of what `pack` wrote; None if they do not hold it."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(end)) as source:
+            member = source.getinfo(MANIFEST)
+            if _what_is_wrong(member) or member.file_size > len(end):
+                return None
+            return source.read(member)
+    except (*_DAMAGE, KeyError, OSError):
+        return None
 
 
 def unpack(archive: Path, entry: Path) -> None:

@@ -85,6 +85,15 @@ class RemoteFiles:
 
         self._ask(get)
 
+    def end(self, path: str, size: int) -> bytes:
+        """Return the last `size` bytes of the file; `FileNotFoundError` if there is none."""
+
+        def read(system: AbstractFileSystem) -> bytes:
+            whole = system.info(f"{self._root}/{path}")["size"]
+            return system.cat_file(f"{self._root}/{path}", start=max(0, whole - size))
+
+        return self._ask(read)
+
     def remove(self, path: str) -> None:
         """Delete the file at `path`, if there is one."""
 

@@ -12,20 +12,21 @@ import math
 import re
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from cemfp.files import hash_bytes, sync_tree, write_atomic
-from cemfp.packing import pack, unpack
+from cemfp.packing import manifest_in, pack, unpack
 from cemfp.remote_files import RemoteFiles, without_password
-from cemfp.store import CorruptEntry, MissingEntry, Store, StoreError
+from cemfp.store import MANIFEST, CorruptEntry, MissingEntry, Store, StoreError
 
 __all__ = ["RemoteStore", "open_store", "without_password"]
 
 _CACHES = "~/.cache/cemfp/remote"
 _LISTING_SECONDS = 10.0
+_END_BYTES = 1 << 16  # of an object; a manifest and the list of members take far less
 
 
 def open_store(uri: str | Path, *, cache: Path | None = None) -> Store:
@@ -95,8 +96,18 @@ class RemoteStore(Store):
         return entry
 
     def manifest(self, key: str) -> dict[str, Any]:
-        """Return the entry's manifest; the entry is downloaded. Raises as `get` does."""
-        self._download(key)
+        """Return the entry's manifest, with no more of the entry than that. Raises as `get` does.
+
+        A sound manifest does not say that the entry's files are sound.
+        """
+        if not self._entry(key).is_dir():
+            with self._missing(key):
+                text = manifest_in(self._files.end(_object(key), _END_BYTES))
+            if text is not None:
+                with self._temporary() as temporary:
+                    (temporary / MANIFEST).write_bytes(text)
+                    return self._read_manifest(temporary, key)
+            self._download(key)
         return super().manifest(key)
 
     def discard(self, key: str) -> Path:
@@ -113,7 +124,7 @@ class RemoteStore(Store):
             with contextlib.suppress(MissingEntry):  # another machine was faster
                 self._fetch(key, target)
         self._files.remove(_object(key))
-        self._listing.keys.discard(key)
+        self._listing.deny(key)
         return target
 
     def _place(self, key: str, temporary: Path) -> None:
@@ -146,10 +157,15 @@ class RemoteStore(Store):
             super()._place(key, entry)
 
     def _fetch(self, key: str, target: Path) -> None:
-        try:
+        with self._missing(key):
             self._files.download(_object(key), target)
+
+    @contextlib.contextmanager
+    def _missing(self, key: str) -> Iterator[None]:
+        try:
+            yield
         except FileNotFoundError as error:
-            self._listing.keys.discard(key)
+            self._listing.deny(key)
             raise MissingEntry(
                 f"expected an entry in {self._files.name}. Received: {key}, not there"
             ) from error
@@ -177,8 +193,13 @@ class _Listing:
             self._denied = set()
             self._read_at = time.monotonic()
         if key not in self.keys:
-            self._denied.add(key)
+            self.deny(key)
         return key in self.keys
+
+    def deny(self, key: str) -> None:
+        """Take in that the key is not there."""
+        self.keys.discard(key)
+        self._denied.add(key)
 
 
 def _object(key: str) -> str:

@@ -6,7 +6,7 @@ import zipfile
 
 import pytest
 
-from cemfp.packing import pack, unpack
+from cemfp.packing import manifest_in, pack, unpack
 from cemfp.store import CorruptEntry
 
 
@@ -52,6 +52,21 @@ def info(name, mode=stat.S_IFREG, compressed=False):
 def test_an_entry_comes_back_whole(entry, tmp_path):
     pack(entry, tmp_path / "packed.zip")
     assert unpacked(tmp_path / "packed.zip", tmp_path) == tree(entry)
+
+
+def test_the_end_of_a_packed_entry_holds_its_manifest(entry, tmp_path):
+    pack(entry, tmp_path / "packed.zip")
+    data, manifest = (tmp_path / "packed.zip").read_bytes(), (entry / "manifest.json").read_bytes()
+    start = data.index(manifest)
+    assert manifest_in(data) == manifest == manifest_in(data[100:])
+    assert manifest_in(data[start - 10 :]) is None  # its header is cut
+    assert manifest_in(data[start + 10 :]) is manifest_in(data[-30:]) is manifest_in(b"") is None
+
+
+def test_a_compressed_manifest_is_not_read_from_the_end(tmp_path):
+    with zipfile.ZipFile(tmp_path / "z", "w") as archive:
+        archive.writestr(info("manifest.json", compressed=True), bytes(10_000_000))
+    assert manifest_in((tmp_path / "z").read_bytes()) is None
 
 
 @pytest.mark.parametrize(

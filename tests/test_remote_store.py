@@ -99,6 +99,18 @@ def test_what_one_machine_writes_another_reads(machine, server):
     assert litter(here) == litter(elsewhere) == []
 
 
+@pytest.mark.parametrize("length", [10, 1 << 16])  # the last 64 KiB are read
+def test_a_manifest_needs_no_download_if_it_is_small(memory, length):
+    with memory("here").write(KEY, {"job": "x" * length}) as out:
+        (out / "big.bin").write_bytes(bytes(200_000))
+    store = memory("elsewhere")
+    assert store.manifest(KEY) == memory("here").manifest(KEY)
+    assert (store.root / "objects").exists() == (length > 10)
+    assert litter(store) == []
+    with pytest.raises(MissingEntry):
+        store.manifest(hash_bytes(b"another"))
+
+
 def test_what_is_in_the_cache_needs_no_server(machine, server):
     store = machine("here")
     put(store)
@@ -145,6 +157,11 @@ def test_who_asks_again_learns_what_is_new(memory):
     assert elsewhere.has(KEY)
     elsewhere.discard(KEY)
     assert not elsewhere.has(KEY)
+    with pytest.raises(MissingEntry):
+        elsewhere.get(KEY)
+    here.discard(KEY)
+    put(here)
+    assert elsewhere.has(KEY)
 
 
 def test_a_key_of_another_form_is_refused(memory):
@@ -209,6 +226,8 @@ def test_a_well_packed_entry_of_another_key_or_with_a_broken_seal_is_refused(mac
     shutil.copy(packed, packed.with_name(f"{other}.zip"))
     with pytest.raises(CorruptEntry, match=r"manifest\.json is not what was written"):
         machine("elsewhere").get(other)
+    with pytest.raises(CorruptEntry, match=r"manifest\.json is not what was written"):
+        machine("elsewhere").manifest(other)
 
 
 def test_a_damaged_cache_is_set_aside_and_the_object_removed(machine, server):
