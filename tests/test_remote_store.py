@@ -176,7 +176,7 @@ from pathlib import Path
 from cemfp.remote_store import open_store
 with open_store(sys.argv[1], cache=Path(sys.argv[2])).write(sys.argv[3], {}) as out:
     (out / "sub").mkdir()
-    (out / "sub" / "a.bin").write_bytes(bytes(8_000_000))
+    (out / "sub" / "a.bin").write_bytes(bytes(4_000_000))
 """
 
 
@@ -193,8 +193,8 @@ def test_a_writer_killed_in_mid_upload_leaves_nothing_to_believe(machine, server
     with pytest.raises(MissingEntry):
         elsewhere.get(KEY)
     # The finished result is not lost: its machine uploads it when it is wanted next.
-    assert read(here) == bytes(8_000_000) and here.has(KEY)
-    assert elsewhere.has(KEY) and read(elsewhere) == bytes(8_000_000)
+    assert read(here) == bytes(4_000_000) and here.has(KEY)
+    assert elsewhere.has(KEY) and read(elsewhere) == bytes(4_000_000)
 
 
 @pytest.mark.parametrize("place", [100, -10, None])
