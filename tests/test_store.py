@@ -247,5 +247,5 @@ def test_read_json_names_the_file(tmp_path):
 
 
 def test_the_light_modules_do_not_import_tensorflow():
-    code = "import cemfp.study.executors, sys; sys.exit('tensorflow' in sys.modules)"
+    code = "import cemfp.study.ray_task, sys; sys.exit('tensorflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -202,9 +202,11 @@ class Planned:
 
     def show(self) -> None:
         """Print the plan."""
+        from cemfp.remote_store import without_password
         from cemfp.study.survey import describe, survey
 
-        click.echo(f"profile {self.profile.name} on {self.profile.data}, store {self.store.uri}")
+        place = without_password(self.store.uri)
+        click.echo(f"profile {self.profile.name} on {self.profile.data}, store {place}")
         click.echo(describe(survey(self.jobs, self.store), self.store, slots=self.slots))
 
     def run(self, executor: str, address: str | None, threads: int | None) -> Outcome:

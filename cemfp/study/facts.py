@@ -24,13 +24,15 @@ def study_facts(jobs: Iterable[Job], store: Store) -> dict[str, Any]:
 
     Seconds are those of the jobs themselves, each on its share of the machine's cores.
     """
-    counts: dict[str, dict[str, float]] = defaultdict(lambda: {"done": 0, "missing": 0})
+    counts: dict[str, dict[str, float]] = defaultdict(
+        lambda: {"done": 0, "missing": 0, "seconds": 0.0}
+    )
     for job in plan(jobs):
         count = counts[job.kind]
         if store.has(job.key()):
             count["done"] += 1
             seconds = store.manifest(job.key())["took_seconds"]
-            count["seconds"] = round(count.get("seconds", 0.0) + seconds, 1)
+            count["seconds"] = round(count["seconds"] + seconds, 1)
         else:
             count["missing"] += 1
     return {
@@ -40,7 +42,7 @@ def study_facts(jobs: Iterable[Job], store: Store) -> dict[str, Any]:
         "cores": os.cpu_count(),
         "memory_gib": _memory_gib(),
         "jobs": dict(counts),
-        "core_hours": round(sum(c.get("seconds", 0.0) for c in counts.values()) / 3600, 2),
+        "core_hours": round(sum(count["seconds"] for count in counts.values()) / 3600, 2),
     }
 
 

@@ -1,0 +1,73 @@
+"""`cemfp study`: plan, run, rows, figures, report, and bad use."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from cemfp.cli import main
+from experiments import runner
+
+
+@pytest.fixture
+def cemfp(tmp_path, monkeypatch):
+    """Run `cemfp study ...` with a store and results of its own."""
+    monkeypatch.setattr(runner, "RESULTS", tmp_path / "results")
+
+    def call(command, *arguments, store=True):
+        options = ["--store", str(tmp_path / "store")] if store else []
+        return CliRunner().invoke(main, ["study", command, *arguments, *options])
+
+    return call
+
+
+def test_the_plan_says_what_is_missing_and_runs_nothing(cemfp, tmp_path):
+    for result in (
+        cemfp("run", "cifar10_nets", "--profile", "demo", "--dry-run"),
+        cemfp("status", "cifar10_nets", "--profile", "demo"),
+    ):
+        assert result.exit_code == 0, result.output
+        assert "profile demo on digits" in result.output
+        assert "total            0        6" in result.output
+        assert "GB free" in result.output
+    assert not (tmp_path / "store" / "objects").exists()
+
+
+def test_a_run_leaves_rows_figures_and_a_report_and_a_second_one_has_nothing_to_do(cemfp, tmp_path):
+    arguments = ("cifar10_nets", "--profile", "demo", "--jobs", "2")
+    first = cemfp("run", *arguments)
+    assert first.exit_code == 0, first.output
+    assert "6 done, 0 failed, 0 skipped" in first.output
+    results = tmp_path / "results" / "demo"
+    rows = json.loads((results / "cifar10_nets.json").read_bytes())
+    assert len(rows) == 3 and all(row["test_accuracy"] > 0.15 for row in rows.values())
+    study = json.loads((results / "study.json").read_bytes())
+    assert study["profile"] == "demo" and study["jobs"]["train"]["done"] == 3
+    assert "digits" in (results / "report.html").read_text()
+    second = cemfp("run", *arguments)
+    assert second.exit_code == 0 and "nothing is missing" in second.output
+    assert cemfp("figures", "--profile", "demo", store=False).exit_code == 0
+    assert cemfp("report", "--profile", "demo", store=False).exit_code == 0
+
+
+def test_only_one_kind(cemfp):
+    result = cemfp("status", "cifar10_roc", "--profile", "demo", "--only", "labels")
+    assert result.exit_code == 0
+    assert "total            0        2" in result.output  # the source and its labels
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("cifar10_rok", "--profile", "demo"), "Received: cifar10_rok"),
+        (("--profile", "demo", "--only", "trian"), "Received: trian"),
+        (("--profile", "huge"), "'huge' is not one of"),
+        (("--profile", "demo", "--address", "auto"), "expected --executor ray with --address"),
+        (("--profile", "demo", "--jobs", "0"), "0 is not in the range"),
+    ],
+)
+def test_bad_use_is_one_line_and_status_2(cemfp, tmp_path, arguments, message):
+    result = cemfp("run", *arguments)
+    assert result.exit_code == 2
+    assert message in result.output and len(result.output.splitlines()) == 1
+    assert not (tmp_path / "store").exists()
