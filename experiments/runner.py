@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from cemfp.study.facts import study_facts
 from cemfp.study.fingerprints import FINGERPRINT, read_rows
 from cemfp.study.jobs import Job, plan
 from cemfp.study.profiles import Profile, make_zoo
+from cemfp.study.progress import last_line
 from experiments import cifar10_irremovability, claims, table
 from experiments.common import NOT_RUN, Experiment, Rows
 
@@ -136,6 +138,7 @@ def _why(store: Store, job: Job) -> str:
     for needed in reversed(plan([job])):
         log = store.root / "logs" / f"{needed.key()}.log"
         if log.is_file() and not store.has(needed.key()):
-            lines = log.read_text(errors="replace").strip().splitlines()
-            return lines[-1] if lines else "no log"
+            last = last_line(log)
+            # A job that was stopped ends with a report of its progress.
+            return NOT_RUN if re.match(r"\d\d:\d\d:\d\d ", last) else last or "no log"
     return NOT_RUN

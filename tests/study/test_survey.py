@@ -54,8 +54,8 @@ def test_time_scales_with_the_arithmetic():
 
 def test_forward_pass_of_a_net_worked_by_hand():
     # VGG of width w on 8 x 8 x 1 would pool below one pixel; ResNet of depth 8, width 8 on digits:
-    # 8x8 places: stem 9*1*8; two convolutions 9*8*8; then at 4x4: 9*8*16 + 9*16*16 + 8*16 (shortcut);
-    # at 2x2: 9*16*32 + 9*32*32 + 16*32; dense 32*10. Two operations for each multiplication.
+    # 8x8 places: stem 9*1*8, two convolutions 9*8*8; at 4x4: 9*8*16 + 9*16*16, shortcut 8*16;
+    # at 2x2: 9*16*32 + 9*32*32, shortcut 16*32; dense 32*10. Two operations a multiplication.
     at_8 = 64 * (9 * 1 * 8 + 2 * 9 * 8 * 8)
     at_4 = 16 * (9 * 8 * 16 + 9 * 16 * 16)
     at_2 = 4 * (9 * 16 * 32 + 9 * 32 * 32)
