@@ -3,7 +3,8 @@
 The paper's grid, alpha, beta and gamma in {0.1, 0.5, 1}, on 50 starting images. To keep 27 runs
 affordable, profile `small` uses four surrogates and four references of the defender and 30 steps
 of size 2e-3; the maximum in the loss leaves out the clean class, since the literal form stalls
-(see `cem_forms`). Profile `demo` has the corners of the grid only. One run per cell. Judged without a filter on unseen models, as in the paper.
+(see `cem_forms`). Profile `demo` has the corners of the grid only. One run per cell. Judged without
+a filter on unseen models, as in the paper.
 """
 
 from __future__ import annotations
