@@ -54,10 +54,11 @@ figures: $(INSTALLED)  ## Draw figures, tables and report of PROFILE again from 
 	$(BIN)/cemfp study report --profile $(PROFILE)
 
 notebooks: $(INSTALLED)  ## Execute the notebooks
-	PYTHONPATH=. $(BIN)/jupyter nbconvert --to notebook --execute --inplace notebooks/*.ipynb
+	$(BIN)/jupyter nbconvert --to notebook --execute --inplace \
+		--ExecutePreprocessor.record_timing=False notebooks/*.ipynb
 
 docs: $(INSTALLED)  ## Build the documentation into site/
-	$(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 clean:  ## Remove .venv, caches, builds and the demo's output; results stay
 	rm -rf $(VENV) build dist site *.egg-info .mypy_cache .pytest_cache .ruff_cache demo-output
