@@ -8,12 +8,15 @@ from pathlib import Path
 import pytest
 
 from cemfp.store import Store
+from cemfp.study.executors import execute
 from cemfp.study.jobs import obtain
-from cemfp.study.local import run_local
+from cemfp.study.local import LocalBackend, run_local
 from tests.study.toy_jobs import (
+    Device,
     Fail,
     Heavy,
     LightFail,
+    LightTrain,
     Meet,
     Report,
     Threads,
@@ -115,6 +118,28 @@ def test_the_log_holds_output_progress_and_traceback(store):
 def test_threads_are_set_before_the_process_starts(store, options, expected):
     run([Threads()], store, **options)
     assert (store.get(Threads().key()) / "threads.txt").read_text() == expected
+
+
+def test_each_gpu_has_one_job_at_a_time(store):
+    jobs = [Device(number) for number in range(5)]
+    backend = LocalBackend(store, 4, 1, gpus=("3", "5"))
+    assert backend.slots == 2
+    assert execute(jobs, store, backend, progress=False).ok
+    notes = [(store.get(job.key()) / "device.txt").read_text().split() for job in jobs]
+    assert {gpu for gpu, *_ in notes} == {"3", "5"}
+    for gpu in ("3", "5"):
+        spans = sorted((float(a), float(b)) for name, a, b in notes if name == gpu)
+        ends, begins = [end for _, end in spans[:-1]], [begin for begin, _ in spans[1:]]
+        assert all(end <= begin for end, begin in zip(ends, begins, strict=True))
+
+
+def test_light_jobs_share_a_process_and_survive_its_end(store, tmp_path):
+    journal = tmp_path / "journal"
+    lights = [LightTrain(seed, journal=str(journal)) for seed in range(3)]
+    assert run([*lights, LightFail()], store).failed
+    assert len({process for _, process in started(journal)}) == 1
+    assert run([LightTrain(9, journal=str(journal)), LightFail("kill")], store).failed
+    assert store.has(LightTrain(9).key())
 
 
 @pytest.mark.parametrize("name", ["processes", "threads_per_process"])

@@ -49,6 +49,12 @@ class Train(Job):
 
 
 @dataclasses.dataclass(frozen=True)
+class LightTrain(Train):
+    kind: ClassVar[str] = "light train"
+    heavy: ClassVar[bool] = False
+
+
+@dataclasses.dataclass(frozen=True)
 class Report(Job):
     """Hash of what it is about; a light job."""
 
@@ -122,6 +128,20 @@ class Meet(Job):
         if met > 1:
             time.sleep(0.5)  # for the other one to see it too
         mark.unlink()
+
+
+@dataclasses.dataclass(frozen=True)
+class Device(Job):
+    """Notes which GPU its process was given, and from when to when it worked."""
+
+    kind: ClassVar[str] = "device"
+    number: int
+
+    def run(self, store, out, progress):
+        begin = time.time()
+        time.sleep(0.3)
+        gpu = os.environ.get("CUDA_VISIBLE_DEVICES", "none")
+        (out / "device.txt").write_text(f"{gpu} {begin} {time.time()}")
 
 
 def contents(store, job) -> dict[str, str]:
