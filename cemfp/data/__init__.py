@@ -8,12 +8,13 @@ from collections.abc import Callable
 from cemfp.data.cifar10 import load_cifar10
 from cemfp.data.cinic10 import load_cinic10
 from cemfp.data.dataset import DataError, Dataset, Provenance, Split, make_dataset, subset
-from cemfp.data.digits import load_digits
+from cemfp.data.digits import load_digits, load_turned_digits
 from cemfp.data.imagenet32 import load_imagenet32, load_imagenet32_100
 from cemfp.data.imagenet224 import load_imagenet224
 
 DATASETS: dict[str, Callable[[], Dataset]] = {
     "digits": load_digits,
+    "digits-turned": load_turned_digits,
     "cifar10": load_cifar10,
     "cinic10": load_cinic10,
     "imagenet32": load_imagenet32,

@@ -74,6 +74,14 @@ MEANS = {
         pruning=_DIGITS,
         attack_steps=3,
         repeats=1,
+        nets=(
+            ("densenet", Net("densenet", (("depth", 10), ("width", 8)))),
+            ("vgg16", Net("vgg16", (("width", 4),))),
+            ("vgg19", Net("vgg19", (("width", 4),))),
+        ),
+        related="digits-turned",
+        other="digits-turned",
+        transfer=dataclasses.replace(_DIGITS, epochs=20, learning_rate=0.1),
         private=dataclasses.replace(_DIGITS, epochs=20, learning_rate=0.5),
     ),
     "small": Means(

@@ -22,7 +22,8 @@ from cemfp.training import Recipe
 TRAINING, INPUT_GRADIENT = 3, 2
 # Data set -> image shape, classes, training images, when it is complete.
 SIZES: dict[str, tuple[tuple[int, int, int], int, int]] = {
-    "digits": ((8, 8, 1), 10, 1_437),
+    "digits": ((8, 8, 1), 10, 1_200),
+    "digits-turned": ((8, 8, 1), 10, 1_200),
     "cifar10": ((32, 32, 3), 10, 50_000),
     "cinic10": ((32, 32, 3), 10, 90_000),
     "imagenet32": ((32, 32, 3), 1_000, 1_281_167),

@@ -107,6 +107,16 @@ def frequencies(saliency: np.ndarray, path: Path, *, caption: str) -> list[Path]
         return save(figure, path)
 
 
+def _draw_examples(places: Mapping[str, Axes], shown: Mapping[str, list]) -> str:
+    """Draw a method's examples by label; return what to know about them."""
+    if not shown:
+        return "\n(none found)"
+    images, stretched = displayable(np.array(list(shown.values())) / 255)
+    for label, image in zip(shown, images, strict=True):
+        places[label].imshow(image.squeeze(), cmap="gray", vmin=0, vmax=1)
+    return "\n(stretched)" if stretched else ""
+
+
 def examples(
     found: Mapping[str, Mapping[str, list]], classes: Sequence[str], path: Path, *, caption: str
 ) -> list[Path]:
@@ -128,14 +138,11 @@ def examples(
         for axes in lines.flat:
             axes.set_axis_off()
         for line, (name, shown) in zip(lines, found.items(), strict=True):
-            images, stretched = displayable(np.array([shown[label] for label in shown]) / 255)
-            for label, image in zip(shown, images, strict=True):
-                axes = line[labels.index(label)]
-                axes.imshow(image.squeeze(), cmap="gray", vmin=0, vmax=1)
+            note = _draw_examples(dict(zip(labels, line, strict=True)), shown)
             line[0].text(
                 -0.1,
                 0.5,
-                name + ("\n(stretched)" if stretched else ""),
+                name + note,
                 transform=line[0].transAxes,
                 ha="right",
                 va="center",

@@ -226,3 +226,11 @@ def test_a_subset_of_all_classes_shares_the_images():
 def test_an_impossible_subset_is_refused(names, words):
     with pytest.raises(DataError, match=f"expected classes of toy, each once.*{words}"):
         subset(three_classes(), names)
+
+
+def test_turned_digits_are_the_digits_by_a_quarter():
+    digits, turned = data.load("digits"), data.load("digits-turned")
+    assert turned.provenance.stand_in and turned.classes == digits.classes
+    assert np.array_equal(turned.train.labels, digits.train.labels)
+    # A quarter counter-clockwise: the last column becomes the first row.
+    assert np.array_equal(turned.train.images[:, 0, :], digits.train.images[:, :, -1])
