@@ -12,8 +12,8 @@ from typing import Any
 
 from cemfp.roles import Role
 from cemfp.study import sweeps
-from cemfp.study.fingerprints import ScoreFingerprint
 from cemfp.study.profiles import Profile
+from cemfp.study.scoring import ScoreFingerprint
 from experiments.common import Rows, caption, cem, score
 
 NAME = "cem_forms"

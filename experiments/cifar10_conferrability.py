@@ -14,8 +14,8 @@ from cemfp.attacks import ATTACKS
 from cemfp.fingerprint.from_attack import FromAttack
 from cemfp.fingerprint.ipguard import IPGuard
 from cemfp.study import sweeps
-from cemfp.study.fingerprints import ScoreFingerprint
 from cemfp.study.profiles import Profile
+from cemfp.study.scoring import ScoreFingerprint
 from experiments.common import Rows, caption, cem, score
 
 NAME = "cifar10_conferrability"

@@ -17,8 +17,9 @@ from cemfp.fingerprint.misclassified import Misclassified
 from cemfp.roles import Role
 from cemfp.study import looks
 from cemfp.study.figures import describe
-from cemfp.study.fingerprints import MakeCandidates, MakeFingerprint, ScoreFingerprint
+from cemfp.study.fingerprints import MakeCandidates, MakeFingerprint
 from cemfp.study.profiles import Group, Profile, make_zoo
+from cemfp.study.scoring import ScoreFingerprint
 
 Rows = dict[str, dict[str, Any]]
 

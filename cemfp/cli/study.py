@@ -83,15 +83,7 @@ def _options(command: Callable[..., None]) -> Callable[..., None]:
     "--threads", type=click.IntRange(1), help="Threads of a job.  [default: a fair share]"
 )
 def run(
-    names: tuple[str, ...],
-    profile_name: str,
-    uri: str,
-    kinds: tuple[str, ...],
-    processes: int | None,
-    dry_run: bool,
-    executor: str,
-    address: str | None,
-    threads: int | None,
+    dry_run: bool, executor: str, address: str | None, threads: int | None, **which: Any
 ) -> None:
     """Print the plan, run what is missing, then write rows, figures, tables and the report.
 
@@ -101,7 +93,7 @@ def run(
     """
     if address and executor != "ray":
         raise Failure(f"expected --executor ray with --address. Received: --executor {executor}")
-    planned = Planned(names, profile_name, uri, kinds, processes)
+    planned = Planned(**which)
     planned.show()
     if dry_run:
         return
@@ -124,15 +116,7 @@ def run(
     type=click.Path(path_type=Path, dir_okay=False),
     help="Also write the arithmetic of what is missing there, with GPU-hours, as Markdown.",
 )
-def status(
-    names: tuple[str, ...],
-    profile_name: str,
-    uri: str,
-    kinds: tuple[str, ...],
-    processes: int | None,
-    rates: Path | None,
-    cost: Path | None,
-) -> None:
+def status(rates: Path | None, cost: Path | None, **which: Any) -> None:
     """Say what is done, what is missing, and how long that will take.
 
     \b
@@ -142,7 +126,7 @@ def status(
     from cemfp.study.estimates import save_rates
     from cemfp.study.survey import cost_table, survey
 
-    planned = Planned(names, profile_name, uri, kinds, processes)
+    planned = Planned(**which)
     planned.show()
     if rates is not None:
         save_rates(planned.jobs, planned.store, rates)

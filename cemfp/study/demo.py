@@ -18,13 +18,13 @@ from cemfp.study.fingerprints import (
     FINGERPRINT,
     MakeCandidates,
     MakeFingerprint,
-    ScoreFingerprint,
     load_classifiers,
     read_rows,
 )
 from cemfp.study.jobs import Job
 from cemfp.study.local import run_local
 from cemfp.study.profiles import PROFILES, Profile, Zoo, make_zoo
+from cemfp.study.scoring import ScoreFingerprint
 from cemfp.suspects import Suspect
 from cemfp.verification import Verdict, calibrate, verify
 

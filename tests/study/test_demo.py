@@ -8,8 +8,9 @@ import pytest
 
 from cemfp.fingerprint.artifact import Fingerprint
 from cemfp.study import demo
-from cemfp.study.fingerprints import FINGERPRINT, _decision, _facts, _summary
+from cemfp.study.fingerprints import FINGERPRINT
 from cemfp.study.profiles import PROFILES, make_zoo
+from cemfp.study.scoring import _decision, _facts, _summary
 from cemfp.verification import calibrate
 
 KEYS = np.arange(40) % 10
