@@ -58,7 +58,7 @@ notebooks: $(INSTALLED)  ## Execute the notebooks
 		--ExecutePreprocessor.record_timing=False notebooks/*.ipynb
 
 docs: $(INSTALLED)  ## Build the documentation into site/
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 
 clean:  ## Remove .venv, caches, builds and the demo's output; results stay
 	rm -rf $(VENV) build dist site *.egg-info .mypy_cache .pytest_cache .ruff_cache demo-output
