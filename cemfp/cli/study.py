@@ -60,7 +60,7 @@ def _options(command: Callable[..., None]) -> Callable[..., None]:
             "kinds",
             multiple=True,
             metavar="KIND",
-            help="Only jobs of this kind, such as `train`, and what they need; may be repeated.",
+            help="Only jobs of this kind, such as `train`, and what they need; writes no rows.",
         ),
         click.option(
             "--jobs",
@@ -99,7 +99,8 @@ def run(
         return
     outcome = planned.run(executor, address, threads)
     click.echo(outcome.summary())
-    planned.write()
+    if not planned.partial:
+        planned.write()
     if not outcome.ok:
         raise SystemExit(UNFINISHED)
 
@@ -178,6 +179,7 @@ class Planned:
         self.jobs: list[Job] = only(self.runner.all_jobs(self.experiments, self.profile), kinds)
         self.store: Store = open_store(uri)
         self.processes = processes
+        self.partial = bool(kinds)  # rows of such a run would lack what the experiment needs
 
     @property
     def slots(self) -> int:

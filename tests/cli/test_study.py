@@ -50,10 +50,12 @@ def test_a_run_leaves_rows_figures_and_a_report_and_a_second_one_has_nothing_to_
     assert cemfp("report", "--profile", "demo", store=False).exit_code == 0
 
 
-def test_only_one_kind(cemfp):
-    result = cemfp("status", "cifar10_roc", "--profile", "demo", "--only", "labels")
+def test_only_one_kind_writes_no_rows(cemfp, tmp_path):
+    arguments = ("cifar10_roc", "--profile", "demo", "--only", "labels")
+    result = cemfp("run", *arguments)
     assert result.exit_code == 0
     assert "total            0        2" in result.output  # the source and its labels
+    assert "2 done" in result.output and not (tmp_path / "results").exists()
 
 
 @pytest.mark.parametrize(
