@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -40,6 +40,9 @@ class Backend(Protocol):
 
     def start(self, job: Job, log: Path) -> Task:
         """Start a job whose needs are met; its output goes to `log`."""
+
+    def prepare(self, heavy: Sequence[Job]) -> None:
+        """Get ready for these jobs, which each want a process of their own."""
 
     def stop(self) -> None:
         """End all that still runs."""
@@ -163,6 +166,7 @@ class Run:
                 break
             elif all(need in self.done for need in self.needs[key]):
                 self._start(self.waiting.pop(key))
+        self.backend.prepare([job for job in self.waiting.values() if job.heavy])
         return bool(self.waiting or self.running)
 
     def stop(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from cemfp.store import Store
@@ -68,9 +68,10 @@ class LocalBackend:
     ) -> None:
         self.store, self.slots, self.threads = store, slots, threads
         # TensorFlow takes a GPU's whole memory, so that two jobs do not fit on one.
-        self.gpus = list(gpus[:slots])
+        self.gpus, self.on_gpus = list(gpus[:slots]), bool(gpus)
         if gpus:
             self.slots = len(self.gpus)
+        self.fresh: list[Worker] = []  # importing TensorFlow while others work: it takes seconds
         self.idle: list[Worker] = []
         self.busy: list[Worker] = []
         self.leaving: list[Worker] = []
@@ -81,13 +82,18 @@ class LocalBackend:
 
     def start(self, job: Job, log: Path) -> Worker:
         """Hand the job to a worker: to a new one if it trains, since Keras leaks in loops."""
-        worker = self._idle_worker() if not job.heavy else None
+        worker = (None if job.heavy else _living(self.idle)) or _living(self.fresh)
         if worker is None:
-            gpu = self.gpus.pop() if self.gpus else None
-            worker = Worker(self, gpu, log)
+            worker = Worker(self, self.gpus.pop() if self.gpus else None)
         self.busy.append(worker)
         worker.begin(job, log)
         return worker
+
+    def prepare(self, heavy: Sequence[Job]) -> None:
+        """Start processes for the next jobs in advance; on a GPU they would take its memory."""
+        if not self.on_gpus and len(self.fresh) < min(len(heavy), self.slots):
+            modules = sorted({type(job).__module__ for job in heavy})
+            self.fresh.append(Worker(self, None, modules))
 
     def take_back(self, worker: Worker, peak: int) -> None:
         """Keep a worker whose job has ended, or let it go; `peak` is its memory in MiB."""
@@ -101,21 +107,13 @@ class LocalBackend:
 
     def stop(self) -> None:
         """End all workers, first by asking."""
-        for worker in (*self.busy, *self.idle):
+        for worker in (*self.busy, *self.idle, *self.fresh):
             worker.process.terminate()
             self._dismiss(worker)
         for worker in self.leaving:
             worker.join()
-        for workers in (self.busy, self.idle, self.leaving):
+        for workers in (self.busy, self.idle, self.fresh, self.leaving):
             workers.clear()
-
-    def _idle_worker(self) -> Worker | None:
-        while self.idle:
-            worker = self.idle.pop()
-            if worker.process.poll() is None:
-                return worker
-            self._dismiss(worker)
-        return None
 
     def _dismiss(self, worker: Worker) -> None:
         """Let a worker end in its own time, and forget those that have."""
@@ -126,13 +124,26 @@ class LocalBackend:
             one.join()
 
 
+def _living(workers: list[Worker]) -> Worker | None:
+    """Take a worker that still runs out of the list."""
+    while workers:
+        worker = workers.pop(0)
+        if worker.process.poll() is None:
+            return worker
+        worker.close()
+        worker.join()
+    return None
+
+
 class Worker:
     """A process that runs one job after another; the task of the one at work."""
 
-    def __init__(self, backend: LocalBackend, gpu: str | None, log: Path) -> None:
+    def __init__(self, backend: LocalBackend, gpu: str | None, modules: Sequence[str] = ()) -> None:
         self.backend, self.gpu = backend, gpu
         extra = {} if gpu is None else {"CUDA_VISIBLE_DEVICES": gpu}
-        self.process = start_worker(log, backend.threads, extra)
+        log = backend.store.root / "logs" / "workers.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        self.process = start_worker(log, backend.threads, extra, modules)
         assert self.process.stdin is not None and self.process.stdout is not None
         self.requests, self.answers = self.process.stdin, self.process.stdout
         os.set_blocking(self.answers.fileno(), False)
@@ -154,7 +165,7 @@ class Worker:
         if not answer:  # the process has ended without a word
             code = self.process.wait()
             self.backend.take_back(self, _LARGE_MIB)
-            return f"killed by signal {-code}" if code < 0 else last_line(self.log)
+            return f"killed by signal {-code}" if code < 0 else f"ended with status {code}"
         word, peak = answer.decode().split()
         self.backend.take_back(self, int(peak))
         return "" if word == DONE else last_line(self.log)

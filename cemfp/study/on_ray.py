@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +86,9 @@ class RayBackend:
         answer = task.remote(to_json(job), job.key(), self.store.uri, self.threads, alone)
         self.tasks = [one for one in self.tasks if not one.ended] + [RayTask(self.ray, answer, log)]
         return self.tasks[-1]
+
+    def prepare(self, heavy: Sequence[Job]) -> None:
+        """Do nothing: Ray starts its workers itself."""
 
     def stop(self) -> None:
         """Cancel all that has not ended."""

@@ -1,4 +1,4 @@
-"""A process that runs jobs: `python -m cemfp.study.worker PARENT_PID`, requests on stdin.
+"""A process that runs jobs: `python -m cemfp.study.worker PARENT_PID MODULE...`, requests on stdin.
 
 A request is one line of JSON: the job, its log file, and the store with its cache (not among the
 arguments, where every user of the machine could read a URI's password). The answer on standard
@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import functools
+import importlib
 import json
 import logging
 import os
@@ -21,7 +22,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 
@@ -35,11 +36,11 @@ _POLL_SECONDS = 0.5
 
 
 def start_worker(
-    log: Path, threads: int, environment: Mapping[str, str]
+    log: Path, threads: int, environment: Mapping[str, str], modules: Sequence[str] = ()
 ) -> subprocess.Popen[bytes]:
     """Start a worker with `threads` threads and `environment` beside this process's own.
 
-    `log` takes what it says before its first job.
+    `log` takes what it says before its first job, `modules` are imported before that.
     """
     settings = {
         **os.environ,
@@ -49,7 +50,7 @@ def start_worker(
         "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path),
         **environment,
     }
-    command = [sys.executable, "-P", "-m", "cemfp.study.worker", str(os.getpid())]
+    command = [sys.executable, "-P", "-m", "cemfp.study.worker", str(os.getpid()), *modules]
     with open(log, "ab") as output:
         return subprocess.Popen(
             command,
@@ -112,11 +113,14 @@ def _speak_to(log: str) -> None:
 
 def main() -> None:
     """Run the jobs that standard input asks for, one by one, until it ends."""
-    _die_with(int(sys.argv[1]))
+    _, parent, *modules = sys.argv
+    _die_with(int(parent))
     signal.signal(signal.SIGTERM, _terminate)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     answers = os.dup(1)
     os.dup2(2, 1)
+    for name in modules:
+        importlib.import_module(name)
     for line in sys.stdin:
         asked = json.loads(line)
         _speak_to(asked["log"])
