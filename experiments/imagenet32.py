@@ -28,6 +28,10 @@ PUBLISHED = {
     Origin.SURROGATE: PAPER["table3_imagenet32_surrogates"],
     Origin.REFERENCE: PAPER["table4_imagenet32_references"],
 }
+TITLES = {
+    Origin.SURROGATE: "Source and surrogates, {} [Lukas21, Table 3]",
+    Origin.REFERENCE: "Unseen references, {} [Lukas21, Table 4]",
+}
 Answers = dict[str, list[dict[str, Any]]]  # sort of model -> a row for each
 
 
@@ -61,7 +65,7 @@ def draw(rows: Rows, profile: Profile, directory: Path) -> None:
     for number, origin in ((3, Origin.SURROGATE), (4, Origin.REFERENCE)):
         if found[origin]:
             path = directory.parent / f"table{number}_imagenet32.md"
-            _table(found[origin], origin, path, _describe(facts, profile, full=True), number)
+            _table(found[origin], origin, path, facts, profile)
     chosen = {origin: _bars(found[origin], PUBLISHED[origin]) for origin in found if found[origin]}
     if chosen:
         caption = _describe(facts, profile, full=False)
@@ -83,21 +87,25 @@ def _bars(found: Answers, published: Mapping[str, Any]) -> list[Bar]:
             published["cae_acc"][name] / 100 if name in published["cae_acc"] else None,
         )
         for name, models in found.items()
+        if name != "source"  # its answers are the key
     ]
 
 
-def _table(found: Answers, origin: Origin, path: Path, note: str, number: int) -> None:
-    header = ["model", "net", "test accuracy, %", "paper, %", "CAEAcc", "paper"]
+def _table(
+    found: Answers, origin: Origin, path: Path, facts: Mapping[str, Any], profile: Profile
+) -> None:
+    header = ["model", "net", "test accuracy, %", "paper, %", "CAEAcc", "paper's CAEAcc"]
     if origin == Origin.SURROGATE:
         header += ["agreement", "queries"]
     lines = [_line(name, models, PUBLISHED[origin]) for name, models in found.items()]
-    kind = "Source and surrogates" if origin == Origin.SURROGATE else "Unseen references"
+    title = TITLES[origin].format(facts["fingerprint"]["data"]["name"])
     markdown.write_table(
         path,
-        f"{kind} of ImageNet32 [Lukas21, Table {number}]",
+        title,
         header,
         [line[: len(header)] for line in lines],
-        f"Mean ± standard deviation over models (n), each from its own seed. {note}",
+        f"Mean ± standard deviation over models (n), each from its own seed. "
+        f"{_describe(facts, profile, full=True)}",
     )
 
 
@@ -136,8 +144,8 @@ def _describe(facts: Mapping[str, Any], profile: Profile, *, full: bool) -> str:
     )
     if not full:
         return text
-    short = len(made["shortfall"])
     return (
-        f"{text} {short} of the classes have fewer keys than their share. The paper: 100 classes, "
-        f"100 inputs. Classes: {', '.join(name.replace('_', ' ') for name in facts['classes'])}."
+        f"{text} Classes with fewer keys than their share: {len(made['shortfall'])}. The paper: "
+        f"100 classes, ε {PUBLISHED[Origin.SURROGATE]['eps']}, published nets. "
+        f"Classes: {', '.join(name.replace('_', ' ') for name in facts['classes'])}."
     )

@@ -87,7 +87,6 @@ def _demo() -> Setting:
     nets = (
         (profile.net, 2, 2),
         (Net("densenet", (("depth", 10), ("width", 8))), 1, 1),
-        (Net("vgg19", (("width", 4),)), 1, 1),
     )
     kinds = [Kind(net, profile.recipe, profile.surrogate_recipe, *n) for net, *n in nets]
     return Setting(
