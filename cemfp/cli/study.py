@@ -35,18 +35,21 @@ def study() -> None:
     """
 
 
+_profile = click.option(
+    "--profile",
+    "profile_name",
+    type=click.Choice(PROFILES),
+    default="small",
+    show_default=True,
+    help="How large: `demo` minutes on digits, `small` hours on CIFAR-10, `paper` GPUs.",
+)
+
+
 def _options(command: Callable[..., None]) -> Callable[..., None]:
     """Add what all commands take."""
     for option in (
         click.argument("names", nargs=-1, metavar="[NAME]..."),
-        click.option(
-            "--profile",
-            "profile_name",
-            type=click.Choice(PROFILES),
-            default="small",
-            show_default=True,
-            help="How large: `demo` minutes on digits, `small` hours on CIFAR-10, `paper` GPUs.",
-        ),
+        _profile,
         click.option(
             "--store",
             "uri",
@@ -137,7 +140,7 @@ def status(rates: Path | None, cost: Path | None, **which: Any) -> None:
 
 @study.command()
 @click.argument("names", nargs=-1, metavar="[NAME]...")
-@click.option("--profile", "profile_name", type=click.Choice(PROFILES), default="small")
+@_profile
 def figures(names: tuple[str, ...], profile_name: str) -> None:
     """Draw figures and tables again from the rows in `experiments/results`; needs no store.
 
@@ -149,7 +152,7 @@ def figures(names: tuple[str, ...], profile_name: str) -> None:
 
 
 @study.command()
-@click.option("--profile", "profile_name", type=click.Choice(PROFILES), default="small")
+@_profile
 def report(profile_name: str) -> None:
     """Write one HTML page with all that `experiments/results` holds; needs no store.
 

@@ -14,7 +14,7 @@ from cemfp.fingerprint.artifact import FingerprintError
 
 COMMANDS = [
     "train", "evaluate", "fingerprint", "calibrate", "verify", "attack", "detect", "inspect",
-    "demo", "pretrained",
+    "demo", "pretrained", "study",
 ]  # fmt: skip
 
 

@@ -28,7 +28,7 @@ def test_the_plan_says_what_is_missing_and_runs_nothing(cemfp, tmp_path):
     ):
         assert result.exit_code == 0, result.output
         assert "profile demo on digits" in result.output
-        assert "total            0        6" in result.output
+        assert "total            0       12" in result.output
         assert "GB free" in result.output
     assert not (tmp_path / "store" / "objects").exists()
 
@@ -37,12 +37,12 @@ def test_a_run_leaves_rows_figures_and_a_report_and_a_second_one_has_nothing_to_
     arguments = ("cifar10_nets", "--profile", "demo", "--jobs", "2")
     first = cemfp("run", *arguments)
     assert first.exit_code == 0, first.output
-    assert "6 done, 0 failed, 0 skipped" in first.output
+    assert "12 done, 0 failed, 0 skipped" in first.output
     results = tmp_path / "results" / "demo"
     rows = json.loads((results / "cifar10_nets.json").read_bytes())
-    assert len(rows) == 3 and all(row["test_accuracy"] > 0.15 for row in rows.values())
+    assert len(rows) == 6 and all(row["test_accuracy"] > 0.15 for row in rows.values())
     study = json.loads((results / "study.json").read_bytes())
-    assert study["profile"] == "demo" and study["jobs"]["train"]["done"] == 3
+    assert study["profile"] == "demo" and study["jobs"]["train"]["done"] == 6
     assert "digits" in (results / "report.html").read_text()
     second = cemfp("run", *arguments)
     assert second.exit_code == 0 and "nothing is missing" in second.output
