@@ -80,7 +80,13 @@ def _options(command: Callable[..., None]) -> Callable[..., None]:
 @study.command()
 @_options
 @click.option("--dry-run", is_flag=True, help="Print the plan and stop.")
-@click.option("--executor", type=click.Choice(["local", "ray"]), default="local", show_default=True)
+@click.option(
+    "--executor",
+    type=click.Choice(["local", "ray"]),
+    default="local",
+    show_default=True,
+    help="Where jobs run: processes of this machine, or a Ray cluster.",
+)
 @click.option("--address", help="Ray cluster, `auto` for this machine's; without one Ray starts.")
 @click.option(
     "--threads", type=click.IntRange(1), help="Threads of a job.  [default: a fair share]"
