@@ -198,10 +198,12 @@ class Planned:
     def show(self) -> None:
         """Print the plan."""
         from cemfp.remote_store import without_password
+        from cemfp.study.jobs import plan
         from cemfp.study.survey import describe, survey
 
         place = without_password(self.store.uri)
-        click.echo(f"profile {self.profile.name} on {self.profile.data}, store {place}")
+        data = sorted({found for job in plan(self.jobs) if (found := getattr(job, "data", ""))})
+        click.echo(f"profile {self.profile.name} on {', '.join(data)}, store {place}")
         click.echo(describe(survey(self.jobs, self.store), self.store, slots=self.slots))
 
     def run(self, executor: str, address: str | None, threads: int | None) -> Outcome:
