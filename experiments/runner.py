@@ -69,7 +69,7 @@ def collect(experiments: Sequence[Experiment], profile: Profile, store: Store) -
     A method that gave no fingerprint has a row that says so, and so has a job that failed.
     """
     write_models(profile, store)
-    write_study(experiments, profile, store)
+    write_study(profile, store)
     for module in experiments:
         jobs = module.jobs(profile)
         rows: Rows = {
@@ -99,9 +99,9 @@ def write_models(profile: Profile, store: Store) -> None:
     write_atomic(path, (json.dumps(rows, indent=1) + "\n").encode())
 
 
-def write_study(experiments: Sequence[Experiment], profile: Profile, store: Store) -> None:
+def write_study(profile: Profile, store: Store) -> None:
     """Write what was run by which versions on which machine, and how long it took."""
-    others = [module for module in find(ON_REQUEST) if module not in experiments]
+    others = find(ON_REQUEST)
     begun = [m for m in others if any(store.has(j.key()) for j in m.jobs(profile).values())]
     row = {"profile": profile.name, **study_facts(all_jobs(find([]) + begun, profile), store)}
     write_atomic(rows_path(profile, STUDY), (json.dumps(row, indent=1) + "\n").encode())
