@@ -105,7 +105,7 @@ def test_each_command_is_shown_with_all_its_options(pages):
 def test_each_row_of_the_lists_is_shown_with_what_it_is(site, module, table):
     names = getattr(pkgutil.resolve_name(module), table)
     html = (site / "concepts.html").read_text(encoding="utf-8")
-    for name in names:
+    for name in names.keys() - {"linear"}:  # which tests register
         row = re.search(rf"<td><code>{re.escape(name)}</code></td>\s*<td>(.*?)</td>", html)
         assert row and len(row[1]) > 10, name
 
