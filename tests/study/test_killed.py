@@ -43,9 +43,9 @@ def run_until_done(command, *, kills, longest, seed):
         try:
             process.wait(chance.uniform(0.1, longest))
         except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
             killed += 1
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
     subprocess.run(command, cwd=ROOT, check=True)
     return killed
 
