@@ -56,6 +56,7 @@ class RemoteFiles:
         """Put a file at `path`, whole or not at all; what is there already stays."""
 
         def put(system: AbstractFileSystem) -> None:
+            """Upload under a temporary name, then move."""
             target = f"{self._root}/{path}"
             if system.exists(target):
                 return
