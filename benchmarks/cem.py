@@ -15,11 +15,11 @@ import tensorflow as tf
 
 from benchmarks import ensemble
 from benchmarks.harness import Progress, Repeat, Section, Variant, turns
-from cemfp import ops
-from cemfp.classifier import Classifier
 from cemfp.fingerprint.cem import CEM, cem_loss, ensemble_probabilities
 from cemfp.fingerprint.models import Models
-from cemfp.roles import Origin, Role
+from cemfp.models.classifier import Classifier
+from cemfp.models.roles import Origin, Role
+from cemfp.numerics import ops
 
 CANDIDATES = 100
 METHOD = CEM(epsilon=0.025, steps=1_000_000)  # stopped by the end of the process

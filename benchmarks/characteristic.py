@@ -15,12 +15,12 @@ import numpy as np
 import tensorflow as tf
 
 from benchmarks.harness import Progress, Repeat, Section, Variant, turns
-from cemfp import ops
-from cemfp.classifier import Classifier, ClassifierConfig
+from cemfp.ensemble.noisy import mean_of_draws, under_noise
 from cemfp.fingerprint.characteristic import Characteristic, random_starts
 from cemfp.fingerprint.models import Models
-from cemfp.nets import NETS
-from cemfp.noisy import mean_of_draws, under_noise
+from cemfp.models.classifier import Classifier, ClassifierConfig
+from cemfp.models.nets import NETS
+from cemfp.numerics import ops
 
 SHAPE, CLASSES, WIDTH, IMAGES = (32, 32, 3), 10, 24, 100
 # Stopped by the end of the process, and no image is ever finished: random weights may answer soon.

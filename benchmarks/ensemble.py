@@ -14,10 +14,10 @@ import numpy as np
 import tensorflow as tf
 
 from benchmarks.harness import Repeat, Section, Variant
-from cemfp.classifier import Classifier, ClassifierConfig
-from cemfp.ensemble import Ensemble
-from cemfp.folding import fold
-from cemfp.nets import NETS
+from cemfp.ensemble.ensemble import Ensemble
+from cemfp.ensemble.folding import fold
+from cemfp.models.classifier import Classifier, ClassifierConfig
+from cemfp.models.nets import NETS
 
 SHAPE, CLASSES, BATCH = (32, 32, 3), 10, 100
 Logits = Callable[[tf.Tensor], tf.Tensor]

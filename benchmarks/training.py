@@ -12,9 +12,9 @@ import numpy as np
 import tensorflow as tf
 
 from benchmarks.harness import Progress, Repeat, Section, Variant, turns
-from cemfp import precision as precisions
-from cemfp import training
-from cemfp.nets import NETS
+from cemfp.models.nets import NETS
+from cemfp.numerics import precision as precisions
+from cemfp.training.loop import loop as training
 
 SHAPE, CLASSES, BATCH = (32, 32, 3), 10, 128
 IMAGES = BATCH * training.STEPS_PER_CALL  # one repeat, for either

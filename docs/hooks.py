@@ -116,7 +116,7 @@ def _summary(thing: Any) -> str:
 
 
 def _nets() -> tuple[tuple[str, ...], Iterator[tuple[str, ...]]]:
-    from cemfp.nets import NETS
+    from cemfp.models.nets import NETS
 
     return ("net", "what it is"), ((f"`{n}`", _summary(net)) for n, net in NETS.items())
 
@@ -157,7 +157,8 @@ def _removals() -> tuple[tuple[str, ...], Iterator[tuple[str, ...]]]:
 
 
 def _profiles() -> str:
-    from cemfp.study.profiles import PROFILES, Profile
+    from cemfp.jobs.zoo import Profile
+    from experiments.profiles import PROFILES
 
     def net(profile: Profile) -> str:
         arguments = ", ".join(f"{name} {value}" for name, value in profile.net.arguments)

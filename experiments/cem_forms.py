@@ -10,11 +10,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from cemfp.roles import Role
-from cemfp.study import sweeps
-from cemfp.study.profiles import Profile
-from cemfp.study.scoring import ScoreFingerprint
+from cemfp.jobs.score import ScoreFingerprint
+from cemfp.jobs.zoo import Profile
+from cemfp.models.roles import Role
 from experiments.common import Rows, caption, cem, score
+from experiments.plots import sweeps
 
 NAME = "cem_forms"
 COUNT = 50  # starting images, as in the paper's own comparison [Lukas21, A.6]

@@ -11,17 +11,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from cemfp import metrics
+from cemfp.engine.jobs import Job
 from cemfp.fingerprint.methods import METHODS
-from cemfp.study.base_models import PAPER_ETA, characteristic_fingerprint
-from cemfp.study.cases import cases
-from cemfp.study.characteristic import AskModels, uniqueness_rows
-from cemfp.study.jobs import Job
-from cemfp.study.profiles import Profile, make_zoo
-from cemfp.study.removal import RemoveFingerprint
-from cemfp.study.zoo import Model
+from cemfp.jobs.remove import RemoveFingerprint
+from cemfp.jobs.train import Model
+from cemfp.jobs.zoo import Profile, make_zoo
+from cemfp.numerics import metrics
 from experiments import characteristic, markdown
 from experiments.common import Rows, cem, score
+from experiments.jobs.base_models import PAPER_ETA, characteristic_fingerprint
+from experiments.jobs.cases import cases
+from experiments.jobs.characteristic import AskModels, uniqueness_rows
 
 NAME = "cem_meets_ltrc"
 STEPS = {"demo": 100}

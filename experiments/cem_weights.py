@@ -13,8 +13,8 @@ import itertools
 from pathlib import Path
 from typing import Any
 
-from cemfp.study.profiles import Profile
-from cemfp.study.scoring import ScoreFingerprint
+from cemfp.jobs.score import ScoreFingerprint
+from cemfp.jobs.zoo import Profile
 from experiments import markdown
 from experiments.common import NOT_RUN, PAPER, Rows, caption, cem, score
 

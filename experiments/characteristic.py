@@ -8,22 +8,22 @@ from typing import Any
 
 import numpy as np
 
+from cemfp.engine.jobs import Job
 from cemfp.fingerprint.sensitive import SAMPLES, SensitiveSamples
-from cemfp.study import tradeoff
-from cemfp.study.base_models import Setting, fingerprints, forms, pruned
-from cemfp.study.characteristic import (
+from cemfp.jobs.fingerprint import MakeCandidates, MakeFingerprint
+from cemfp.jobs.remove import RemoveFingerprint
+from cemfp.jobs.train import Model
+from cemfp.jobs.zoo import Group
+from experiments import markdown
+from experiments.common import Rows
+from experiments.jobs.base_models import Setting, fingerprints, forms, pruned
+from experiments.jobs.characteristic import (
     AskModels,
     FrequencySaliency,
     ShowExamples,
     uniqueness_rows,
 )
-from cemfp.study.fingerprints import MakeCandidates, MakeFingerprint
-from cemfp.study.jobs import Job
-from cemfp.study.profiles import Group
-from cemfp.study.removal import RemoveFingerprint
-from cemfp.study.zoo import Model
-from experiments import markdown
-from experiments.common import Rows
+from experiments.plots import tradeoff
 
 SENSITIVE = "sensitive"
 SENSITIVE_CANDIDATES = 64

@@ -11,8 +11,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from cemfp.study import tradeoff
-from cemfp.study.base_models import (
+from cemfp.engine.jobs import Job
+from cemfp.jobs.zoo import Profile
+from experiments import characteristic, findings, markdown
+from experiments.common import Rows
+from experiments.jobs.base_models import (
     EARLY_ETA,
     ETAS,
     PAPER_ETA,
@@ -21,11 +24,8 @@ from cemfp.study.base_models import (
     cnn1_setting,
     stopped_forms,
 )
-from cemfp.study.characteristic import AskModels, uniqueness_rows
-from cemfp.study.jobs import Job
-from cemfp.study.profiles import Profile
-from experiments import characteristic, findings, markdown
-from experiments.common import Rows
+from experiments.jobs.characteristic import AskModels, uniqueness_rows
+from experiments.plots import tradeoff
 
 NAME = "characteristic_stopping"
 

@@ -13,10 +13,10 @@ from typing import Any
 from cemfp.attacks import ATTACKS
 from cemfp.fingerprint.from_attack import FromAttack
 from cemfp.fingerprint.ipguard import IPGuard
-from cemfp.study import sweeps
-from cemfp.study.profiles import Profile
-from cemfp.study.scoring import ScoreFingerprint
+from cemfp.jobs.score import ScoreFingerprint
+from cemfp.jobs.zoo import Profile
 from experiments.common import Rows, caption, cem, score
+from experiments.plots import sweeps
 
 NAME = "cifar10_conferrability"
 

@@ -12,15 +12,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from cemfp import metrics
 from cemfp.attacks import ATTACKS
 from cemfp.fingerprint.from_attack import FromAttack
-from cemfp.study import sweeps
-from cemfp.study.cases import cases
-from cemfp.study.detection import DetectFingerprint, TrainDetector
-from cemfp.study.fingerprints import MakeFingerprint
-from cemfp.study.profiles import Profile
+from cemfp.jobs.fingerprint import MakeFingerprint
+from cemfp.jobs.zoo import Profile
+from cemfp.numerics import metrics
 from experiments.common import Rows, cem, fingerprints, score
+from experiments.jobs.cases import cases
+from experiments.jobs.detection import DetectFingerprint, TrainDetector
+from experiments.plots import sweeps
 
 NAME = "cifar10_evasion"
 IMAGES = {"demo": 400, "small": 3_000, "paper": 20_000}

@@ -15,14 +15,14 @@ from typing import Any
 
 import numpy as np
 
-from cemfp import metrics
-from cemfp.study import irremovability
-from cemfp.study.cases import cases
-from cemfp.study.jobs import Job
-from cemfp.study.profiles import Profile
-from cemfp.study.removal import JudgeRemoval
+from cemfp.engine.jobs import Job
+from cemfp.jobs.remove import JudgeRemoval
+from cemfp.jobs.zoo import Profile
+from cemfp.numerics import metrics
 from experiments import markdown
 from experiments.common import PAPER, Rows, caption, cem, fingerprints, score
+from experiments.jobs.cases import cases
+from experiments.plots import irremovability
 
 NAME = "cifar10_irremovability"
 MARGIN = 0.0375  # accuracy that an attack may cost: 89.3 % - 85.55 % in the paper

@@ -9,13 +9,13 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from cemfp.roles import Role
-from cemfp.study.cases import MEANS
-from cemfp.study.nets import DescribeNet
-from cemfp.study.profiles import FIRST_SEED, REFERENCE_OFFSET, Profile, make_zoo
-from cemfp.study.zoo import Net, TrainNet
+from cemfp.jobs.train import Net, TrainNet
+from cemfp.jobs.zoo import FIRST_SEED, REFERENCE_OFFSET, Profile, make_zoo
+from cemfp.models.roles import Role
 from experiments import markdown
 from experiments.common import Rows
+from experiments.jobs.cases import MEANS
+from experiments.jobs.nets import DescribeNet
 
 NAME = "cifar10_nets"
 SHOWS = ("nets",)

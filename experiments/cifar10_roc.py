@@ -9,15 +9,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cemfp.files import read_json
+from cemfp.engine.jobs import Job
+from cemfp.figures import drawing as figures
 from cemfp.fingerprint.artifact import Fingerprint
-from cemfp.study import figures
-from cemfp.study.confusion import confusion
-from cemfp.study.jobs import Job
-from cemfp.study.profiles import Profile
-from cemfp.study.sac import ScoreSAC
+from cemfp.jobs.zoo import Profile
+from cemfp.storage.files import read_json
 from experiments import table
 from experiments.common import Rows, cem, class_names, score, yardsticks
+from experiments.jobs.sac import ScoreSAC
+from experiments.plots.confusion import confusion
 
 NAME = "cifar10_roc"
 SHOWS = ("cifar10_fingerprint", "cifar10_confusion")

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cemfp.study.profiles import Profile
-from cemfp.study.scoring import ScoreFingerprint
+from cemfp.jobs.score import ScoreFingerprint
+from cemfp.jobs.zoo import Profile
 from experiments import markdown
 from experiments.common import PAPER, Rows, caption, cem, score
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cemfp.study import sweeps
-from cemfp.study.curves import FollowTraining
-from cemfp.study.profiles import Profile, make_zoo
+from cemfp.jobs.zoo import Profile, make_zoo
 from experiments.common import PAPER, Rows, cem, score
+from experiments.jobs.curves import FollowTraining
+from experiments.plots import sweeps
 
 NAME = "cifar10_training"
 MODELS = 2  # surrogates, and references

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cemfp.study.profiles import Profile, make_zoo
-from cemfp.study.removal import JudgeTransform
+from cemfp.jobs.remove import JudgeTransform
+from cemfp.jobs.zoo import Profile, make_zoo
 from experiments import markdown
 from experiments.common import Rows, fingerprints
 

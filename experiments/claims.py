@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cemfp import metrics
-from cemfp.study.profiles import Profile
+from cemfp.jobs.zoo import Profile
+from cemfp.numerics import metrics
 from experiments import cifar10_evasion, markdown
 from experiments.common import PAPER, Rows
 from experiments.study_rows import StudyRows

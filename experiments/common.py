@@ -10,16 +10,16 @@ from typing import Any, Protocol
 
 from cemfp.attacks import ATTACKS
 from cemfp.data.cifar10 import CLASSES
+from cemfp.figures import looks
+from cemfp.figures.drawing import describe
 from cemfp.fingerprint.cem import CEM
 from cemfp.fingerprint.from_attack import FromAttack
 from cemfp.fingerprint.ipguard import IPGuard
 from cemfp.fingerprint.misclassified import Misclassified
-from cemfp.roles import Role
-from cemfp.study import looks
-from cemfp.study.figures import describe
-from cemfp.study.fingerprints import MakeCandidates, MakeFingerprint
-from cemfp.study.profiles import Group, Profile, make_zoo
-from cemfp.study.scoring import ScoreFingerprint
+from cemfp.jobs.fingerprint import MakeCandidates, MakeFingerprint
+from cemfp.jobs.score import ScoreFingerprint
+from cemfp.jobs.zoo import Group, Profile, make_zoo
+from cemfp.models.roles import Role
 
 Rows = dict[str, dict[str, Any]]
 

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from cemfp.study.base_models import Setting
 from experiments import markdown
 from experiments.characteristic import METHODS, Series, groups
+from experiments.jobs.base_models import Setting
 
 
 class Finding(NamedTuple):

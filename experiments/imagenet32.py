@@ -10,17 +10,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from cemfp import metrics
+from cemfp.engine.jobs import Job
+from cemfp.figures import drawing as figures
 from cemfp.fingerprint.artifact import Fingerprint
-from cemfp.roles import Origin
-from cemfp.study import figures
-from cemfp.study.beside_paper import Bar, bars
-from cemfp.study.imagenet32 import imagenet32_setting
-from cemfp.study.imagenet32_jobs import imagenet32_jobs
-from cemfp.study.jobs import Job
-from cemfp.study.profiles import Profile
+from cemfp.jobs.zoo import Profile
+from cemfp.models.roles import Origin
+from cemfp.numerics import metrics
 from experiments import markdown
 from experiments.common import PAPER, Rows
+from experiments.jobs.imagenet32 import imagenet32_jobs
+from experiments.jobs.imagenet32_setting import imagenet32_setting
+from experiments.plots.beside_paper import Bar, bars
 
 NAME = "imagenet32"
 SHOWS = ("table3_imagenet32", "table4_imagenet32")

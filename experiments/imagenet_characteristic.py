@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cemfp.study.base_models import imagenet_setting
-from cemfp.study.jobs import Job
-from cemfp.study.profiles import Profile
+from cemfp.engine.jobs import Job
+from cemfp.jobs.zoo import Profile
 from experiments import characteristic
 from experiments.common import CHARACTERISTIC, Rows
+from experiments.jobs.base_models import imagenet_setting
 
 NAME = "imagenet_characteristic"
 

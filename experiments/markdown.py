@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cemfp.files import write_atomic
+from cemfp.storage.files import write_atomic
 
 
 def write_table(

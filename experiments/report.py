@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 
 from markupsafe import Markup
 
-from cemfp.files import read_json, write_atomic
-from cemfp.study import page
-from cemfp.study.profiles import Profile
+from cemfp.figures import page
+from cemfp.jobs.zoo import Profile
+from cemfp.storage.files import read_json, write_atomic
 from experiments import report_facts as facts
 from experiments import runner
 from experiments.common import Rows

@@ -12,7 +12,7 @@ from markdown import markdown
 from markupsafe import Markup
 from PIL import Image
 
-from cemfp.study import page
+from cemfp.figures import page
 
 HOLDS, FAILS, UNDECIDED, NOT_RUN = "holds", "does not", "undecided", "not run"
 

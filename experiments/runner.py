@@ -8,14 +8,14 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from cemfp.classifier import CONFIG
-from cemfp.files import read_json, write_atomic
-from cemfp.store import Store
-from cemfp.study.facts import study_facts
-from cemfp.study.fingerprints import FINGERPRINT, read_rows
-from cemfp.study.jobs import Job, plan
-from cemfp.study.profiles import Profile, make_zoo
-from cemfp.study.progress import last_line
+from cemfp.engine.facts import study_facts
+from cemfp.engine.jobs import Job, plan
+from cemfp.engine.progress import last_line
+from cemfp.jobs.fingerprint import FINGERPRINT, read_rows
+from cemfp.jobs.zoo import Profile, make_zoo
+from cemfp.models.classifier import CONFIG
+from cemfp.storage.files import read_json, write_atomic
+from cemfp.storage.store import Store
 from experiments import cifar10_irremovability, claims, table
 from experiments.common import NOT_RUN, Experiment, Rows
 

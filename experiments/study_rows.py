@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cemfp import metrics
-from cemfp.study.profiles import Profile
+from cemfp.jobs.zoo import Profile
+from cemfp.numerics import metrics
 from experiments import cifar10_irremovability as irremovability
 from experiments import markdown
 from experiments.common import Rows

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from cemfp.files import write_atomic
-from cemfp.study.profiles import Profile
+from cemfp.jobs.zoo import Profile
+from cemfp.storage.files import write_atomic
 from experiments.common import LABELS, Rows, caption
 
 README = Path(__file__).parent.parent / "README.md"

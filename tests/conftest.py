@@ -27,7 +27,7 @@ class TinyZoo:
 
     def load(self, name):
         """A fresh `Classifier`."""
-        from cemfp.classifier import Classifier
+        from cemfp.models.classifier import Classifier
 
         return Classifier.load(self.path(name))
 
@@ -42,8 +42,8 @@ def tiny_zoo(tmp_path_factory):
     Do not write into it.
     """
     from cemfp.data import load
-    from cemfp.from_scratch import Plan, train_classifier
-    from cemfp.training import Recipe
+    from cemfp.training.from_scratch import Plan, train_classifier
+    from cemfp.training.loop import Recipe
 
     root, digits = tmp_path_factory.mktemp("zoo"), load("digits")
     owner = Recipe(

@@ -5,8 +5,8 @@ import functools
 import numpy as np
 import tensorflow as tf
 
-from cemfp.classifier import Classifier, ClassifierConfig
-from cemfp.roles import Origin, Role
+from cemfp.models.classifier import Classifier, ClassifierConfig
+from cemfp.models.roles import Origin, Role
 
 
 def linear(kernel, bias=None, *, shape=(1, 1, 2), role=Role.SOURCE, origin=Origin.SOURCE):

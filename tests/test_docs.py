@@ -95,7 +95,7 @@ def test_each_command_is_shown_with_all_its_options(pages):
 @pytest.mark.parametrize(
     ("module", "table"),
     [
-        ("cemfp.nets", "NETS"),
+        ("cemfp.models.nets", "NETS"),
         ("cemfp.attacks", "ATTACKS"),
         ("cemfp.fingerprint.methods", "METHODS"),
         ("cemfp.removal", "REMOVALS"),

@@ -1,5 +1,6 @@
 """The package as a user installs it: pins, versions, light import, Makefile."""
 
+import ast
 import configparser
 import importlib.metadata
 import pathlib
@@ -85,3 +86,45 @@ def make_install(folder, script):
     # Inside `make test`, make's own variables would add lines of their own.
     command = ["env", "-u", "MAKEFLAGS", "-u", "MAKELEVEL", "make", f"PYTHON={fake}", "install"]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+
+
+# From the bottom: a module imports from its own room and from those before it.
+ROOMS = (
+    *("numerics", "storage", "data", "models", "training", "ensemble", "attacks", "fingerprint"),
+    *("suspects", "removal", "verification", "engine", "jobs", "figures", "protect", "cli"),
+)
+
+
+def imported(path):
+    """Modules that a file imports, those inside functions and for types included."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_room_imports_only_from_the_rooms_before_it(room):
+    later = [f"cemfp.{other}." for other in ROOMS if ROOMS.index(other) > ROOMS.index(room)]
+    # Only the command `study` looks into the checkout.
+    above = (*later, "tests", *(() if room == "cli" else ("experiments",)))
+    against = {
+        f"{path.relative_to(ROOT)}: {name}"
+        for path in (ROOT / "cemfp" / room).rglob("*.py")
+        for name in imported(path)
+        if name.startswith(above)
+    }
+    assert against == set()
+
+
+def test_every_room_has_its_place_and_no_module_lies_loose():
+    rooms = {path.parent.name for path in (ROOT / "cemfp").glob("*/__init__.py")}
+    assert rooms == set(ROOMS)
+    assert {path.name for path in (ROOT / "cemfp").glob("*.py")} == {"__init__.py", "__main__.py"}
+
+
+def test_the_engine_knows_nothing_of_fingerprints():
+    names = {name for path in (ROOT / "cemfp/engine").glob("*.py") for name in imported(path)}
+    own = {name.split(".")[1] for name in names if name.startswith("cemfp.")}
+    assert own <= {"engine", "storage"}

@@ -21,7 +21,7 @@ from art.attacks.evasion import (
 )
 from art.estimators.classification import TensorFlowV2Classifier
 
-from cemfp.classifier import Classifier
+from cemfp.models.classifier import Classifier
 
 Attack = Callable[[np.ndarray, np.ndarray, Classifier, float, int], np.ndarray]
 

@@ -21,7 +21,7 @@ from cemfp.cli.work import (
     open_classifier,
     progress_bar,
 )
-from cemfp.roles import Origin, Role
+from cemfp.models.roles import Origin, Role
 
 
 class Attacks(click.Group):

@@ -36,6 +36,6 @@ def demo(out: Path, store: Path, quiet: bool) -> None:
     \b
     Example: cemfp demo --out demo-output
     """
-    from cemfp.study.demo import run_demo
+    from cemfp.protect.demo import run_demo
 
     run_demo(out, store, say=click.echo, progress=not quiet)

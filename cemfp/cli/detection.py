@@ -9,11 +9,11 @@ import click
 
 from cemfp.cli import options
 from cemfp.cli.work import echo_json, open_classifier, progress_bar
-from cemfp.roles import Origin, Role
+from cemfp.models.roles import Origin, Role
 
 if TYPE_CHECKING:
-    from cemfp.evasion import Detection
     from cemfp.fingerprint.artifact import Fingerprint
+    from cemfp.removal.detector import Detection
 
 MOST_BENIGN = 1000
 
@@ -64,9 +64,9 @@ def detect(
     \b
     Example: cemfp detect my.cemfp --surrogate zoo/thief --data digits
     """
-    from cemfp import evasion
     from cemfp.data import load
     from cemfp.fingerprint.artifact import Fingerprint
+    from cemfp.removal import detector as evasion
     from cemfp.suspects import check_fits
 
     loaded, dataset = Fingerprint.load(file), load(data)

@@ -14,11 +14,11 @@ from cemfp.cli import options
 from cemfp.cli.generated import GeneratedCommand, options_of
 from cemfp.cli.options import SeveralValues
 from cemfp.cli.work import check_file, echo_json, open_classifier, progress_bar
-from cemfp.roles import Origin, Role
+from cemfp.models.roles import Origin, Role
 
 if TYPE_CHECKING:
-    from cemfp.classifier import Classifier
     from cemfp.fingerprint.artifact import Fingerprint
+    from cemfp.models.classifier import Classifier
 
 
 class Methods(click.Group):

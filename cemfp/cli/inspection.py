@@ -36,7 +36,7 @@ def inspect(file: Path, as_json: bool, gallery: Path | None, force: bool) -> Non
 
     loaded = Fingerprint.load(file)
     if gallery is not None:
-        from cemfp.study import figures
+        from cemfp.figures import drawing as figures
 
         check_file(gallery)
         if gallery.suffix not in (".png", ".pdf"):

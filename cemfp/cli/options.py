@@ -173,7 +173,7 @@ def architecture(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add --net, --width and --depth."""
     net = click.option(
         "--net",
-        type=ChoiceFrom("cemfp.nets:NETS"),
+        type=ChoiceFrom("cemfp.models.nets:NETS"),
         default="resnet20",
         show_default=True,
         help="Architecture.",
@@ -193,7 +193,7 @@ def net_arguments(net: str, values: dict[str, Any]) -> dict[str, Any]:
     Raises:
         click.UsageError: `net` has no such option.
     """
-    from cemfp.nets import NETS
+    from cemfp.models.nets import NETS
 
     typed = {n: v for n in ("width", "depth") if (v := values.pop(n, None)) is not None}
     known = inspect.signature(NETS[net]).parameters

@@ -8,11 +8,13 @@ import click
 
 from cemfp.cli import options
 from cemfp.cli.work import check_replaceable, echo_json, new_directory
-from cemfp.roles import Role
+from cemfp.models.roles import Role
 
 
 @click.command()
-@click.argument("name", type=options.ChoiceFrom("cemfp.pretrained:PRETRAINED"), metavar="NAME")
+@click.argument(
+    "name", type=options.ChoiceFrom("cemfp.models.pretrained:PRETRAINED"), metavar="NAME"
+)
 @click.option(
     "--weights",
     type=options.PATH,
@@ -44,7 +46,7 @@ def pretrained(
     check_replaceable(out)
     if dry_run:
         return echo_json({"name": name, "weights": weights, "role": role, "out": out})
-    from cemfp.pretrained import load_pretrained
+    from cemfp.models.pretrained import load_pretrained
 
     classifier = load_pretrained(name, weights=weights, role=role)
     with new_directory(out) as directory:

@@ -13,10 +13,10 @@ import click
 from cemfp.cli.errors import Failure
 
 if TYPE_CHECKING:
-    from cemfp.store import Store
-    from cemfp.study.executors import Outcome
-    from cemfp.study.jobs import Job
-    from cemfp.study.profiles import Profile
+    from cemfp.engine.executors import Outcome
+    from cemfp.engine.jobs import Job
+    from cemfp.jobs.zoo import Profile
+    from cemfp.storage.store import Store
 
 PROFILES = ("demo", "small", "paper")
 UNFINISHED = 1
@@ -132,9 +132,9 @@ def status(rates: Path | None, cost: Path | None, **which: Any) -> None:
     \b
     Example: cemfp study status cifar10_roc --profile small
     """
-    from cemfp.files import write_atomic
-    from cemfp.study.estimates import save_rates
-    from cemfp.study.survey import cost_table, survey
+    from cemfp.engine.estimates import save_rates
+    from cemfp.engine.survey import cost_table, survey
+    from cemfp.storage.files import write_atomic
 
     planned = Planned(**which)
     planned.show()
@@ -180,8 +180,8 @@ class Planned:
         kinds: tuple[str, ...],
         processes: int | None,
     ) -> None:
-        from cemfp.remote_store import open_store
-        from cemfp.study.survey import only
+        from cemfp.engine.survey import only
+        from cemfp.storage.remote_store import open_store
 
         self.runner, self.profile = _load(profile_name)
         self.experiments = self.runner.find(names)
@@ -197,9 +197,9 @@ class Planned:
 
     def show(self) -> None:
         """Print the plan."""
-        from cemfp.remote_store import without_password
-        from cemfp.study.jobs import plan
-        from cemfp.study.survey import describe, survey
+        from cemfp.engine.jobs import plan
+        from cemfp.engine.survey import describe, survey
+        from cemfp.storage.remote_store import without_password
 
         place = without_password(self.store.uri)
         data = sorted({found for job in plan(self.jobs) if (found := getattr(job, "data", ""))})
@@ -209,7 +209,7 @@ class Planned:
     def run(self, executor: str, address: str | None, threads: int | None) -> Outcome:
         """Run what is missing."""
         if executor == "ray":
-            from cemfp.study.on_ray import run_on_ray
+            from cemfp.engine.on_ray import run_on_ray
 
             return run_on_ray(
                 self.jobs,
@@ -218,7 +218,7 @@ class Planned:
                 processes=self.processes,
                 threads_per_process=threads or 1,
             )
-        from cemfp.study.local import run_local
+        from cemfp.engine.local import run_local
 
         return run_local(self.jobs, self.store, processes=self.slots, threads_per_process=threads)
 
@@ -245,7 +245,6 @@ def _load(profile_name: str) -> tuple[Any, Profile]:
     import importlib
 
     import cemfp
-    from cemfp.study.profiles import PROFILES as profiles
 
     checkout = Path(cemfp.__file__).parents[1]
     if not (checkout / "experiments" / "runner.py").is_file():
@@ -255,4 +254,5 @@ def _load(profile_name: str) -> tuple[Any, Profile]:
         )
     if str(checkout) not in sys.path:
         sys.path.insert(0, str(checkout))
+    profiles = importlib.import_module("experiments.profiles").PROFILES
     return importlib.import_module("experiments.runner"), profiles[profile_name]

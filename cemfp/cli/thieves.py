@@ -10,12 +10,12 @@ import click
 
 from cemfp.cli import options
 from cemfp.cli.work import Progress
-from cemfp.roles import Role
+from cemfp.models.roles import Role
 
 if TYPE_CHECKING:
-    from cemfp.classifier import Classifier
+    from cemfp.models.classifier import Classifier
     from cemfp.removal import Thief
-    from cemfp.training import Recipe
+    from cemfp.training.loop import Recipe
 
 # Fields whose name is that of an option which all commands share.
 RENAMED = {"scale": "noise_scale"}
@@ -23,7 +23,7 @@ RENAMED = {"scale": "noise_scale"}
 
 def take_settings(attack: Any, values: dict[str, Any]) -> tuple[Any, Recipe]:
     """Take the hyper-parameters, the recipe and the net's arguments out of what was typed."""
-    from cemfp.training import Recipe
+    from cemfp.training.loop import Recipe
 
     def take(cls: Any) -> Any:
         names = [field.name for field in dataclasses.fields(cls)]
@@ -69,9 +69,9 @@ def make_thief(
 
 def with_pretrained(thief: Thief, values: dict[str, Any]) -> Thief:
     """Give the thief the net that was named, or one trained now, which takes as long again."""
-    from cemfp.classifier import Classifier
     from cemfp.data import load
-    from cemfp.from_scratch import Plan, train_classifier
+    from cemfp.models.classifier import Classifier
+    from cemfp.training.from_scratch import Plan, train_classifier
 
     if values["pretrained"]:
         return dataclasses.replace(thief, pretrained=Classifier.load(values["pretrained"]))

@@ -17,16 +17,16 @@ from cemfp.cli.work import (
     open_classifier,
     progress_bar,
 )
-from cemfp.roles import Origin, Role
+from cemfp.models.roles import Origin, Role
 
 if TYPE_CHECKING:
-    from cemfp.training import Recipe
+    from cemfp.training.loop import Recipe
 
 
 def recipe_options(defaults: Recipe | None = None) -> list[click.Option]:
     """Return an option per field of `Recipe`, with the values of `defaults`."""
-    from cemfp.precision import POLICIES
-    from cemfp.training import Recipe
+    from cemfp.numerics.precision import POLICIES
+    from cemfp.training.loop import Recipe
 
     return options_of(defaults or Recipe(), precision=click.Choice(POLICIES))
 
@@ -75,7 +75,7 @@ def train(
         --learning-rate 0.1 --no-flip --pad 0 --seed 4000 --out zoo/thief
     """
     from cemfp.data import load
-    from cemfp.from_scratch import train_classifier
+    from cemfp.training.from_scratch import train_classifier
 
     check_replaceable(out)
     data, labels_from = values.pop("data"), values.pop("labels_from")
@@ -102,8 +102,8 @@ def _settings(labelled: bool, values: dict[str, Any]) -> tuple[Any, Any]:
     Raises:
         click.UsageError: Options that contradict each other.
     """
-    from cemfp.from_scratch import Plan
-    from cemfp.training import Recipe
+    from cemfp.training.from_scratch import Plan
+    from cemfp.training.loop import Recipe
 
     labels = values.pop("labels")
     role = values.pop("role") or (Role.ATTACKER if labelled else Role.SOURCE).value

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cemfp.cli.errors import Failure
-from cemfp.files import sync_tree
+from cemfp.storage.files import sync_tree
 
 if TYPE_CHECKING:
-    from cemfp.classifier import Classifier
+    from cemfp.models.classifier import Classifier
 
 ATTACKED = {"summary.json", "model.keras", "model.tflite"}
 
@@ -35,7 +35,7 @@ def open_classifier(
         scale, offset: What the Keras file wants; see `Classifier.from_keras`.
         role, origin: What the Keras file counts as, since it does not say; a directory does.
     """
-    from cemfp.classifier import Classifier
+    from cemfp.models.classifier import Classifier
 
     if path.is_dir():
         return Classifier.load(path)

@@ -10,7 +10,7 @@ import urllib.request
 from pathlib import Path
 
 from cemfp.data.dataset import DataError
-from cemfp.files import sync
+from cemfp.storage.files import sync
 
 CHUNK = 1 << 20
 

@@ -13,7 +13,7 @@ from cemfp.fingerprint import archive, fields
 from cemfp.fingerprint.archive import FingerprintError
 from cemfp.fingerprint.calibration import Calibration
 from cemfp.fingerprint.fields import expect, is_count, is_number
-from cemfp.store import write_atomic
+from cemfp.storage.store import write_atomic
 
 __all__ = ["Calibration", "Fingerprint", "FingerprintError"]
 

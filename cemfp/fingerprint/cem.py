@@ -13,9 +13,9 @@ from typing import ClassVar, Literal
 import numpy as np
 import tensorflow as tf
 
-from cemfp import ops
-from cemfp.ensemble import Ensemble
+from cemfp.ensemble.ensemble import Ensemble
 from cemfp.fingerprint.models import Domain, Models, Progress, Starts
+from cemfp.numerics import ops
 
 Masks = tuple[tf.Tensor, tf.Tensor]
 

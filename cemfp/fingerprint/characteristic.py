@@ -13,9 +13,9 @@ from typing import ClassVar
 import numpy as np
 import tensorflow as tf
 
-from cemfp import ops
+from cemfp.ensemble.noisy import LossGradient, mean_of_draws, under_noise
 from cemfp.fingerprint.models import Domain, Models, Progress, Starts
-from cemfp.noisy import LossGradient, mean_of_draws, under_noise
+from cemfp.numerics import ops
 
 Projection = Callable[[tf.Tensor], tf.Tensor]
 

@@ -8,14 +8,14 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from cemfp import metrics, ops
-from cemfp.classifier import Classifier
 from cemfp.data import Dataset, Split
 from cemfp.fingerprint.artifact import Fingerprint
 from cemfp.fingerprint.characteristic import random_starts
 from cemfp.fingerprint.models import Method, Models, Progress, Starts
 from cemfp.fingerprint.selection import Shortfall, select
 from cemfp.fingerprint.sensitive import SensitiveSamples, choose
+from cemfp.models.classifier import Classifier
+from cemfp.numerics import metrics, ops
 
 NO_BALL = 1.0  # a radius that allows every image
 # In place of a data set's provenance.

@@ -9,8 +9,8 @@ from typing import ClassVar
 import numpy as np
 import tensorflow as tf
 
-from cemfp.classifier import Classifier
 from cemfp.fingerprint.models import Domain, Models, Progress, Starts
+from cemfp.models.classifier import Classifier
 
 
 def boundary_loss(logits: tf.Tensor, own: tf.Tensor, target: tf.Tensor, margin: float) -> tf.Tensor:

@@ -8,8 +8,8 @@ from typing import Literal, Protocol
 
 import numpy as np
 
-from cemfp.classifier import Classifier
-from cemfp.roles import GENERATION_ROLES, Origin, Role, require_origin, require_roles
+from cemfp.models.classifier import Classifier
+from cemfp.models.roles import GENERATION_ROLES, Origin, Role, require_origin, require_roles
 
 Progress = Callable[[int, int, str], None]
 Starts = Literal["correct", "misclassified", "noise"]

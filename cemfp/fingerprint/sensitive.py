@@ -17,11 +17,12 @@ from typing import ClassVar
 import numpy as np
 import tensorflow as tf
 
-from cemfp import ops, steps
-from cemfp.classifier import Classifier
+from cemfp.ensemble import steps
+from cemfp.ensemble.folding import fold
 from cemfp.fingerprint.models import Domain, Models, Progress, Starts
-from cemfp.folding import fold
-from cemfp.keras_models import kernels_of
+from cemfp.models.classifier import Classifier
+from cemfp.models.keras_models import kernels_of
+from cemfp.numerics import ops
 
 BATCH = 50  # images at a time: the second derivative keeps activations many times over
 SAMPLES = 8  # what [Wang21, A.4] asks

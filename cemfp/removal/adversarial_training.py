@@ -16,11 +16,11 @@ import numpy as np
 import tensorflow as tf
 
 from cemfp.data import Split
-from cemfp.ops import project_linf
+from cemfp.numerics.ops import project_linf
 from cemfp.removal.attack import Family, Stolen
 from cemfp.removal.extraction import Extraction
 from cemfp.removal.thief import RemovalError, Thief
-from cemfp.training import Gradients, loss_gradients, soft_targets
+from cemfp.training.loop import Gradients, loss_gradients, soft_targets
 
 ROBUST_STEPS, ROBUST_STEP = 20, 0.25  # the measurement: PGD steps, each a share of epsilon
 SIGNIFICANCE = 0.01

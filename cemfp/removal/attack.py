@@ -11,12 +11,12 @@ from typing import Any, ClassVar, Literal, NamedTuple, Protocol
 import numpy as np
 import tensorflow as tf
 
-from cemfp.classifier import Classifier, ClassifierConfig
-from cemfp.files import write_atomic
-from cemfp.nets import NETS
+from cemfp.models.classifier import Classifier, ClassifierConfig
+from cemfp.models.nets import NETS
+from cemfp.models.roles import Origin
 from cemfp.removal.thief import Thief
-from cemfp.roles import Origin
-from cemfp.training import Recipe
+from cemfp.storage.files import write_atomic
+from cemfp.training.loop import Recipe
 
 SUMMARY, KERAS_FILE = "summary.json", "model.keras"
 

@@ -12,12 +12,12 @@ from typing import Any, ClassVar
 import numpy as np
 import tensorflow as tf
 
-from cemfp.nets import NETS
+from cemfp.models.nets import NETS
 from cemfp.removal.attack import Family, Stolen
 from cemfp.removal.extraction import Extraction
 from cemfp.removal.per_image_norms import conv2d_norms, dense_norms, group_norm_norms
 from cemfp.removal.thief import RemovalError, Thief
-from cemfp.training import Gradients, Recipe
+from cemfp.training.loop import Gradients, Recipe
 
 # Full precision: a lower one gains nothing here, and its rounding blurs the clip.
 PRIVATE = Recipe(

@@ -11,10 +11,10 @@ from typing import ClassVar, Literal
 import numpy as np
 import tensorflow as tf
 
-from cemfp.keras_models import last_dense, layers_of
+from cemfp.models.keras_models import last_dense, layers_of
 from cemfp.removal.attack import Family, Stolen
 from cemfp.removal.thief import Thief
-from cemfp.training import Recipe
+from cemfp.training.loop import Recipe
 
 HEAD = "head"
 

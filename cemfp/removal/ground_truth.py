@@ -10,7 +10,7 @@ import numpy as np
 from cemfp.removal.attack import Family, Stolen
 from cemfp.removal.extraction import FROM_SCRATCH
 from cemfp.removal.thief import RemovalError, Thief
-from cemfp.training import Recipe, soft_targets
+from cemfp.training.loop import Recipe, soft_targets
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,13 +9,13 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import tensorflow as tf
 
-from cemfp.classifier import Classifier
-from cemfp.nets import NETS
+from cemfp.models.classifier import Classifier
+from cemfp.models.nets import NETS
 from cemfp.removal.attack import Family, Stolen
 from cemfp.removal.fine_tuning import GENTLE, HEAD, TuningLabels, tuning_targets
 from cemfp.removal.kernels import kernels, values
 from cemfp.removal.thief import RemovalError, Thief
-from cemfp.training import Recipe, loss_gradients
+from cemfp.training.loop import Recipe, loss_gradients
 
 Scope = Literal["global", "layer"]
 SCOPES = ("global", "layer")

@@ -13,11 +13,11 @@ from typing import ClassVar
 import numpy as np
 import tensorflow as tf
 
+from cemfp.models.tflite import TFLiteModel
 from cemfp.removal.attack import Family, Stolen
 from cemfp.removal.kernels import with_changed_kernels
 from cemfp.removal.thief import RemovalError, Thief
-from cemfp.suspects.tflite import TFLiteModel
-from cemfp.training import Recipe
+from cemfp.training.loop import Recipe
 
 
 @dataclasses.dataclass(frozen=True)

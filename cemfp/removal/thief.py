@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from cemfp.classifier import Classifier
 from cemfp.data import Dataset, Split
-from cemfp.from_scratch import as_targets
-from cemfp.nets import NETS
-from cemfp.roles import Role
-from cemfp.training import Build, Gradients, Progress, Recipe, Watch, loss_gradients, train
+from cemfp.models.classifier import Classifier
+from cemfp.models.nets import NETS
+from cemfp.models.roles import Role
+from cemfp.training.from_scratch import as_targets
+from cemfp.training.loop import Build, Gradients, Progress, Recipe, Watch, loss_gradients, train
 
 
 class RemovalError(ValueError):

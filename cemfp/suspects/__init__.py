@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from cemfp.models.tflite import TFLITE_FILE
 from cemfp.suspects.base import (
-    TFLITE_FILE,
     Suspect,
     SuspectError,
     answer_labels,

@@ -12,8 +12,6 @@ from numpy.typing import NDArray
 Suspect = Callable[[NDArray[np.float32]], Any]
 Labels = NDArray[np.int64]
 
-TFLITE_FILE = "model.tflite"  # in the directory that a TensorFlow Lite model is saved to
-
 
 class SuspectError(ValueError):
     """A suspect cannot be opened, does not fit the fingerprint, or gave no usable answer."""

@@ -16,7 +16,7 @@ from cemfp.suspects.base import Suspect, SuspectError
 
 def open_classifier(target: str, scale: float | None) -> Suspect:
     """A classifier directory, as `Classifier.save` writes it; scaling is inside."""
-    from cemfp.classifier import Classifier
+    from cemfp.models.classifier import Classifier
 
     if scale is not None:
         raise SuspectError(
@@ -27,7 +27,7 @@ def open_classifier(target: str, scale: float | None) -> Suspect:
 
 def open_keras(target: str, scale: float | None) -> Suspect:
     """A `.keras` file of the user's own: loading one may run code that it contains."""
-    from cemfp.classifier import Classifier
+    from cemfp.models.classifier import Classifier
 
     # Keras falls back to its HDF5 reader, which runs hidden code, whatever the file is called.
     if not zipfile.is_zipfile(target):

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cemfp import metrics
 from cemfp.fingerprint.artifact import Calibration, Fingerprint
-from cemfp.roles import CALIBRATION_ROLES, Origin, require_origin, require_roles
+from cemfp.models.roles import CALIBRATION_ROLES, Origin, require_origin, require_roles
+from cemfp.numerics import metrics
 from cemfp.suspects import answer_labels, check_fits
 
 if TYPE_CHECKING:
-    from cemfp.classifier import Classifier
+    from cemfp.models.classifier import Classifier
 
 MIDPOINT = "midpoint between the highest reference and the lowest surrogate"
 YOUDEN = "highest balanced accuracy on the calibration models, which overlap"

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from cemfp import metrics
 from cemfp.fingerprint.artifact import Fingerprint
-from cemfp.metrics import Interval
+from cemfp.numerics import metrics
+from cemfp.numerics.metrics import Interval
 from cemfp.suspects import Suspect, answer_labels, check_fits
 
 

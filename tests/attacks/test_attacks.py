@@ -7,7 +7,7 @@ import tensorflow as tf
 from cemfp import data
 from cemfp.attacks import ATTACKS
 from cemfp.attacks.art_attacks import CW_CONFIDENCE, cw
-from cemfp.classifier import Classifier, ClassifierConfig
+from cemfp.models.classifier import Classifier, ClassifierConfig
 from tests.small_classifiers import linear
 
 ROUNDING = 1e-6

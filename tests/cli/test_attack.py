@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from cemfp.classifier import Classifier, ClassifierConfig
 from cemfp.cli.thieves import say
 from cemfp.data import load
-from cemfp.nets import NETS
+from cemfp.models.classifier import Classifier, ClassifierConfig
+from cemfp.models.nets import NETS
 from cemfp.removal import REMOVALS
 
 SMALL = ("--width", 2, "--depth", 8)
@@ -254,7 +254,7 @@ def test_an_interrupt_leaves_nothing(run, victim, tmp_path, monkeypatch):
         (directory / "weights.npz").write_bytes(b"half")
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("cemfp.classifier.Classifier.save", save)
+    monkeypatch.setattr("cemfp.models.classifier.Classifier.save", save)
     given = ("--victim", victim, "--data", "digits", "--out", tmp_path / "out")
     result = run("attack", "weight-noise", *given)
     assert result.exit_code == 130 and list(tmp_path.iterdir()) == []

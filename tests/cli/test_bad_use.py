@@ -5,8 +5,8 @@ import shutil
 import numpy as np
 import pytest
 
-from cemfp.classifier import Classifier
 from cemfp.fingerprint.artifact import Fingerprint
+from cemfp.models.classifier import Classifier
 
 TRAIN = ("train", "--data", "digits", "--width", 4, "--depth", 8, "--pad", 0, "--out", "out")
 TRAIN_CASES = {
@@ -255,8 +255,8 @@ def test_verify(fails, calibrated_file, tiny_zoo, tmp_path):
 
 
 def test_verify_of_a_net_with_other_classes(fails, calibrated_file, tmp_path):
-    from cemfp.classifier import ClassifierConfig
-    from cemfp.nets import NETS
+    from cemfp.models.classifier import ClassifierConfig
+    from cemfp.models.nets import NETS
 
     model = NETS["resnet20"]((8, 8, 1), 3, width=1, depth=8)
     config = ClassifierConfig("resnet20", (8, 8, 1), 3, {"width": 1, "depth": 8})

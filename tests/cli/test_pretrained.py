@@ -6,8 +6,8 @@ import json
 import pytest
 import tensorflow as tf
 
-from cemfp import pretrained
-from cemfp.classifier import Classifier
+from cemfp.models import pretrained
+from cemfp.models.classifier import Classifier
 
 SHAPE, CLASSES = (32, 32, 3), 10
 

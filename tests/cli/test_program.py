@@ -98,7 +98,7 @@ def broken_training(monkeypatch):
         def train_classifier(*arguments, **settings):
             raise error
 
-        monkeypatch.setattr("cemfp.from_scratch.train_classifier", train_classifier)
+        monkeypatch.setattr("cemfp.training.from_scratch.train_classifier", train_classifier)
 
     return breaks
 
@@ -116,7 +116,7 @@ def test_an_interrupt_while_saving_leaves_nothing(run, tmp_path, monkeypatch):
         (directory / "weights.npz").write_bytes(b"half")
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("cemfp.classifier.Classifier.save", save)
+    monkeypatch.setattr("cemfp.models.classifier.Classifier.save", save)
     small = ("--width", 1, "--depth", 8, "--images", 8, "--epochs", 1, "--precision", "float32")
     result = run("train", "--data", "digits", *small, "--out", tmp_path / "net")
     assert result.exit_code == 130 and list(tmp_path.iterdir()) == []
@@ -139,7 +139,7 @@ def test_debug_can_be_set_in_the_environment(run, broken_training, tmp_path, mon
 
 
 class Loss(RuntimeError):
-    __module__ = "cemfp.training"
+    __module__ = "cemfp.training.loop"
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from cemfp.classifier import Classifier
 from cemfp.fingerprint.artifact import Fingerprint
+from cemfp.models.classifier import Classifier
 
 TINY = ("--width", 4, "--depth", 8, "--batch-size", 64, "--learning-rate", 0.1)
 TINY += ("--no-flip", "--pad", 0, "--precision", "float32", "--quiet")

@@ -4,13 +4,14 @@ import json
 
 import pytest
 
-from cemfp.roles import Role
-from cemfp.store import Store
-from cemfp.study.base_models import cnn1_setting
-from cemfp.study.jobs import from_json, plan, to_json
-from cemfp.study.profiles import PROFILES, make_zoo
+from cemfp.engine.jobs import from_json, plan, to_json
+from cemfp.jobs.zoo import make_zoo
+from cemfp.models.roles import Role
+from cemfp.storage.store import Store
 from experiments import characteristic, claims, findings, runner, table
 from experiments import cifar10_irremovability as irremovability
+from experiments.jobs.base_models import cnn1_setting
+from experiments.profiles import PROFILES
 
 
 @pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)

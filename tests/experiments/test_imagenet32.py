@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from cemfp.roles import Origin
-from cemfp.study.profiles import PROFILES
+from cemfp.models.roles import Origin
 from experiments import imagenet32 as experiment
 from experiments import runner
+from experiments.profiles import PROFILES
 
 PROFILE = PROFILES["small"]
 

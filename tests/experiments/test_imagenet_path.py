@@ -9,15 +9,15 @@ import tensorflow as tf
 
 from cemfp import data
 from cemfp.data import Split, make_dataset
-from cemfp.nets import NETS
-from cemfp.store import Store
-from cemfp.study.base_models import imagenet_setting
-from cemfp.study.fingerprints import ROWS
-from cemfp.study.jobs import obtain
-from cemfp.study.zoo import ImportNet
-from cemfp.training import Recipe
+from cemfp.engine.jobs import obtain
+from cemfp.jobs.fingerprint import ROWS
+from cemfp.jobs.train import ImportNet
+from cemfp.models.nets import NETS
+from cemfp.storage.store import Store
+from cemfp.training.loop import Recipe
 from experiments import characteristic
 from experiments.common import CHARACTERISTIC
+from experiments.jobs.base_models import imagenet_setting
 
 SHAPE, CLASSES = (32, 32, 3), 4
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from cemfp.study.profiles import PROFILES
 from experiments import cifar10_irremovability as experiment
 from experiments import claims
+from experiments.profiles import PROFILES
 
 PROFILE = PROFILES["demo"]
 

@@ -7,8 +7,8 @@ import shutil
 
 import pytest
 
-from cemfp.study.profiles import PROFILES
 from experiments import report, report_facts, report_files, runner
+from experiments.profiles import PROFILES
 
 SMALL = PROFILES["small"]
 VOID = {"meta", "img", "br", "hr"}

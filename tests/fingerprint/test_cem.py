@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from cemfp.fingerprint import cem
 from cemfp.fingerprint.models import Models
-from cemfp.roles import Origin
+from cemfp.models.roles import Origin
 from tests.small_classifiers import helper, linear
 
 # Logits ln p have the softmax p, if p sums to 1.

@@ -15,7 +15,7 @@ from cemfp.fingerprint.generate import (
 )
 from cemfp.fingerprint.methods import METHODS
 from cemfp.fingerprint.models import Models
-from cemfp.roles import Origin, Role, RoleError
+from cemfp.models.roles import Origin, Role, RoleError
 from tests.small_classifiers import helper, linear
 
 SURROGATE, REFERENCE = Origin.SURROGATE, Origin.REFERENCE

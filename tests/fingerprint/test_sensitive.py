@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from cemfp.classifier import Classifier
 from cemfp.data import load
 from cemfp.fingerprint import sensitive
 from cemfp.fingerprint.generate import make_fingerprint
 from cemfp.fingerprint.models import Models
 from cemfp.fingerprint.sensitive import SensitiveSamples
+from cemfp.models.classifier import Classifier
 from cemfp.removal.weight_noise import noisy
 from tests.small_classifiers import linear
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from cemfp.classifier import Classifier, ClassifierConfig
 from cemfp.data import Split, make_dataset
-from cemfp.nets import NETS, layers
+from cemfp.models.classifier import Classifier, ClassifierConfig
+from cemfp.models.nets import NETS, layers
 from cemfp.removal import Thief, thief
-from cemfp.training import Recipe
+from cemfp.training.loop import Recipe
 from tests.small_classifiers import linear
 
 # One plain step of gradient descent on all images.

@@ -7,8 +7,8 @@ import pytest
 import tensorflow as tf
 
 from cemfp import data
-from cemfp.classifier import Classifier, ClassifierConfig
-from cemfp.nets import layers
+from cemfp.models.classifier import Classifier, ClassifierConfig
+from cemfp.models.nets import layers
 from cemfp.removal import REMOVALS, RemovalError, Thief, remove
 from cemfp.removal.adversarial_training import (
     AdversarialTraining,
@@ -17,7 +17,7 @@ from cemfp.removal.adversarial_training import (
     right_under_pgd,
     robustness,
 )
-from cemfp.training import Recipe, loss_gradients, soft_targets, train
+from cemfp.training.loop import Recipe, loss_gradients, soft_targets, train
 from tests.small_classifiers import linear
 
 # Two pixels, two classes: the loss for class 0 grows with x_1 - x_0.

@@ -7,11 +7,11 @@ import json
 import numpy as np
 import pytest
 
-from cemfp.classifier import Classifier
 from cemfp.data import load
+from cemfp.models.classifier import Classifier
 from cemfp.removal import REMOVALS, Removal, Thief, remove
 from cemfp.suspects import answer_labels, open_suspect
-from cemfp.training import Recipe
+from cemfp.training.loop import Recipe
 from tests.removal.conftest import untrained
 
 SHORT = Recipe(

@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from cemfp import data, precision
-from cemfp.classifier import Classifier, ClassifierConfig
-from cemfp.nets import NETS
+from cemfp import data
+from cemfp.models.classifier import Classifier, ClassifierConfig
+from cemfp.models.nets import NETS
+from cemfp.numerics import precision
 from cemfp.removal import REMOVALS, RemovalError, Thief, remove
 from cemfp.removal.dp_sgd import DPSGD, PRIVATE, learned, private_gradients, spent
-from cemfp.training import Recipe, loss_gradients, soft_targets, train
+from cemfp.training.loop import Recipe, loss_gradients, soft_targets, train
 from tests.small_classifiers import linear
 
 DIGITS = data.load("digits")

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from cemfp.classifier import Classifier
 from cemfp.data import load
+from cemfp.models.classifier import Classifier
 from cemfp.removal import REMOVALS, remove
 from cemfp.removal.fine_tuning import FTAL, FTLL, RTAL, RTLL, changed_layers, tuning_targets
 from tests.removal.conftest import ONE_STEP, pixels, two_pixel_thief, untrained

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from cemfp.classifier import Classifier, ClassifierConfig
+from cemfp.models.classifier import Classifier, ClassifierConfig
 from cemfp.removal import RemovalError, pruning, remove
 from cemfp.removal.kernels import kernels, values
 from cemfp.removal.pruning import (

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from cemfp.classifier import Classifier
 from cemfp.data import Split
+from cemfp.models.classifier import Classifier
 from cemfp.removal import RemovalError
 from tests.removal.conftest import BRIGHTER, ONE_STEP, pixels, two_pixel_thief, untrained
 from tests.small_classifiers import linear

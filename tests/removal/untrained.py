@@ -3,11 +3,11 @@
 import dataclasses
 import functools
 
-from cemfp.classifier import Classifier, ClassifierConfig
 from cemfp.data import load
-from cemfp.nets import NETS
+from cemfp.models.classifier import Classifier, ClassifierConfig
+from cemfp.models.nets import NETS
 from cemfp.removal import Thief
-from cemfp.training import Recipe
+from cemfp.training.loop import Recipe
 
 SHORT = Recipe(
     epochs=2, batch_size=4, learning_rate=0.05, schedule="cosine", flip=False, pad=0,

@@ -29,7 +29,7 @@ def module(tmp_path, monkeypatch):
 
 @pytest.fixture
 def stand_in_classifier(monkeypatch):
-    """Replace `cemfp.classifier`, so that the openers are tested without building a network."""
+    """Replace `cemfp.models.classifier`: the openers are tested without building a network."""
 
     class Classifier:
         input_shape, classes = (2, 2, 1), 3
@@ -45,9 +45,9 @@ def stand_in_classifier(monkeypatch):
         def from_keras(cls, path, **options):
             return cls("from_keras", path, options)
 
-    stand_in = types.ModuleType("cemfp.classifier")
+    stand_in = types.ModuleType("cemfp.models.classifier")
     stand_in.Classifier = Classifier
-    monkeypatch.setitem(sys.modules, "cemfp.classifier", stand_in)
+    monkeypatch.setitem(sys.modules, "cemfp.models.classifier", stand_in)
     return Classifier
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from cemfp.models.tflite import TFLiteModel, from_tensor, to_tensor
 from cemfp.suspects import SuspectError, answer_labels, open_suspect, tflite
-from cemfp.suspects.tflite import TFLiteModel, from_tensor, to_tensor
 
 # Logits = the two pixels @ kernel; the third class wins where both pixels are bright.
 KERNEL = np.array([[1.0, 0.0, 0.8], [0.0, 1.0, 0.8]], np.float32)

@@ -3,7 +3,7 @@
 import pytest
 
 from cemfp.fingerprint.artifact import Fingerprint
-from cemfp.roles import RoleError
+from cemfp.models.roles import RoleError
 from cemfp.suspects import SuspectError
 from cemfp.verification import CalibrationError, calibrate, choose_threshold
 from cemfp.verification.calibration import MIDPOINT, YOUDEN

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from cemfp.metrics import Interval
+from cemfp.numerics.metrics import Interval
 from cemfp.suspects import SuspectError
 from cemfp.verification import Decision, VerificationError, calibrate, decide, verify
 from tests.verification.stand_ins import Model, make_fingerprint

@@ -1,0 +1,60 @@
+"""What runs on a node of a Ray cluster; it imports no TensorFlow, which its child does."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+from cemfp.engine.worker import DONE, request, start_worker
+from cemfp.storage.remote_store import open_store
+
+_LOG_BYTES = 100_000
+_shared: list[subprocess.Popen[bytes]] = []  # this Ray worker's own process for jobs that share one
+
+
+class WorkerDied(RuntimeError):
+    """The process of a job was killed; Ray then tries the job again."""
+
+
+def run_task(text: str, key: str, uri: str, threads: int, alone: bool) -> tuple[bool, bytes]:
+    """Run a job on a node, in a process beside Ray's own, which TensorFlow's memory never enters.
+
+    Args:
+        text: The job, by `to_json`.
+        key: Its key.
+        uri: The store's.
+        threads: Threads of the process.
+        alone: Whether the process is for this job only.
+
+    Returns:
+        Whether the result is in the store, and the end of the job's log.
+
+    Raises:
+        WorkerDied: The process was killed.
+    """
+    store = open_store(uri)
+    log = store.root / "logs" / f"{key}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    store.sweep()
+    process = _worker(log, threads, alone)
+    assert process.stdin is not None and process.stdout is not None
+    try:
+        process.stdin.write(request(text, log, store))
+        process.stdin.flush()
+        answer = process.stdout.readline()
+    except BrokenPipeError:
+        answer = b""
+    if alone or not answer:
+        process.communicate()
+        _shared[:] = [one for one in _shared if one is not process]
+    if not answer:
+        raise WorkerDied(f"the process ended with status {process.returncode}; log: {log}")
+    return answer.decode().split()[0] == DONE, log.read_bytes()[-_LOG_BYTES:]
+
+
+def _worker(log: Path, threads: int, alone: bool) -> subprocess.Popen[bytes]:
+    if alone:
+        return start_worker(log, threads, {})
+    if not _shared:
+        _shared.append(start_worker(log, threads, {}))
+    return _shared[0]

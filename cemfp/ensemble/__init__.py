@@ -1,0 +1,1 @@
+"""Many frozen nets as one fast, differentiable function."""

@@ -1,0 +1,1 @@
+"""One look for figures and pages; they draw what they are given."""

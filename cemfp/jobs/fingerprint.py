@@ -1,0 +1,174 @@
+"""The jobs that make a fingerprint and judge it on models that nobody used to make it."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from cemfp.data import load
+from cemfp.engine.jobs import Job, Progress
+from cemfp.fingerprint.cem import CEM
+from cemfp.fingerprint.characteristic import Characteristic
+from cemfp.fingerprint.from_attack import FromAttack
+from cemfp.fingerprint.generate import (
+    Candidates,
+    FingerprintFailure,
+    assemble,
+    choose_starts,
+    make_candidates,
+)
+from cemfp.fingerprint.ipguard import IPGuard
+from cemfp.fingerprint.misclassified import Misclassified
+from cemfp.fingerprint.models import Models
+from cemfp.fingerprint.sensitive import SensitiveSamples
+from cemfp.jobs.cost import INPUT_GRADIENT, forward_flops
+from cemfp.jobs.train import Model, TrainNet
+from cemfp.jobs.zoo import Group
+from cemfp.models.classifier import Classifier
+from cemfp.storage.files import write_atomic
+from cemfp.storage.store import Store
+
+CANDIDATES, FINGERPRINT, ROWS = "candidates.npz", "fingerprint.cemfp", "rows.json"
+NOTHING = "nothing.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class MakeCandidates(Job):
+    """Perturb starting images: the costly part of a fingerprint, before any filter.
+
+    Attributes:
+        method: How; one of `METHODS` with its hyper-parameters.
+        data: Name of the data set whose test images are the starting images; empty for noise.
+        source: The model to protect.
+        defender: Surrogates and references of the role `defender`.
+        count: Images to start from.
+        quantize: Round to 8 bits.
+        seed: Decides starting images and the method's random choices.
+    """
+
+    kind: ClassVar[str] = "candidates"
+    heavy: ClassVar[bool] = False
+
+    method: CEM | Characteristic | FromAttack | IPGuard | Misclassified | SensitiveSamples
+    data: str
+    source: Model
+    defender: Group
+    count: int
+    quantize: bool = True
+    seed: int = 0
+
+    def label(self) -> str:
+        """Short name for people."""
+        if isinstance(self.method, Characteristic):
+            return f"candidates {self.method.label()} seed {self.seed}"
+        return f"candidates {self.method.name} epsilon {self.method.epsilon}"
+
+    def flops(self) -> float:
+        """Return the floating-point operations of the methods that take long; 0 for others."""
+        method, models = self.method, [self.source]
+        if isinstance(method, CEM):
+            models, gradients = [self.source, *self.defender.everyone], method.steps
+        elif isinstance(method, Characteristic) and isinstance(self.source, TrainNet):
+            gradients = method.steps * method.draws
+        else:
+            return 0.0
+        per_image = sum(forward_flops(m.net, self.data or self.source.data) for m in models)
+        return INPUT_GRADIENT * per_image * float(self.count) * gradients
+
+    def run(self, store: Store, out: Path, progress: Progress) -> None:
+        """Write the candidates as arrays."""
+        # Every method is judged on the defender's ensemble; only those that need it learn from it.
+        source, surrogates, references = (
+            load_classifiers(store, jobs)
+            for jobs in ([self.source], self.defender.surrogates, self.defender.references)
+        )
+        models = Models(source[0], surrogates, references)
+        dataset = load(self.data) if self.data else None
+        split = choose_starts(self.method, models.source, dataset, self.count, seed=self.seed)
+        made = make_candidates(
+            self.method,
+            models,
+            split,
+            quantize=self.quantize,
+            seed=self.seed,
+            progress=lambda done, total, text: _tell(progress, done, total, text),
+        )
+        # Without a defender's ensemble there are no scores.
+        known = {name: array for name, array in made._asdict().items() if array is not None}
+        np.savez(out / CANDIDATES, **known)
+
+
+@dataclasses.dataclass(frozen=True)
+class MakeFingerprint(Job):
+    """Filter and balance candidates into a fingerprint.
+
+    Attributes:
+        candidates: Where the inputs come from.
+        size: Inputs wanted.
+        threshold: Least conferrability on the defender's models, tau.
+        balance: Whether target classes take turns.
+    """
+
+    kind: ClassVar[str] = "fingerprint"
+    heavy: ClassVar[bool] = False
+
+    candidates: MakeCandidates
+    size: int
+    threshold: float = 0.95
+    balance: bool = True
+
+    def label(self) -> str:
+        """Short name for people."""
+        return f"fingerprint {self.candidates.method.name} tau {self.threshold}"
+
+    def run(self, store: Store, out: Path, progress: Progress) -> None:
+        """Choose the inputs and save the fingerprint; `nothing.json` says why there is none."""
+        origin = self.candidates
+        with np.load(store.get(origin.key()) / CANDIDATES, allow_pickle=False) as arrays:
+            made = Candidates(**{name: arrays.get(name) for name in Candidates._fields})
+        if not origin.method.ensemble:
+            made = made._replace(confer=None)
+        try:
+            fingerprint, shortfall = assemble(
+                made,
+                origin.method,
+                load_classifiers(store, [origin.source])[0],
+                load(origin.data) if origin.data else None,
+                size=self.size,
+                threshold=self.threshold,
+                quantize=origin.quantize,
+                balance=self.balance,
+                seed=origin.seed,
+            )
+        except FingerprintFailure as failure:
+            # A form of a method that finds nothing is a result, and belongs into the table.
+            write_atomic(out / NOTHING, json.dumps({"missing": str(failure)}).encode())
+            return
+        progress(str(shortfall))
+        fingerprint.save(out / FINGERPRINT)
+
+
+def read_rows(store: Store, job: Job) -> dict[str, Any]:
+    """Return what `job` computed."""
+    return json.loads((store.get(job.key()) / ROWS).read_bytes())
+
+
+def load_classifiers(store: Store, jobs: Sequence[Model]) -> list[Classifier]:
+    """Return the classifiers that `jobs` trained."""
+    return [_load(store.get(job.key())) for job in jobs]
+
+
+@functools.lru_cache(maxsize=64)
+def _load(directory: Path) -> Classifier:
+    """Load a net once for all jobs of a process: building and tracing it takes half a second."""
+    return Classifier.load(directory)
+
+
+def _tell(progress: Progress, done: int, total: int, text: str) -> None:
+    progress(f"step {done}/{total}, {text}")

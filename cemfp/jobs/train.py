@@ -1,0 +1,192 @@
+"""The jobs that give a net: one trains it, one takes published weights."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+
+from cemfp.data import load
+from cemfp.engine.jobs import Job, Progress
+from cemfp.jobs.cost import training_flops
+from cemfp.models.classifier import Classifier
+from cemfp.models.pretrained import CLASSES, INPUT_SHAPE, PRETRAINED, load_pretrained
+from cemfp.models.roles import Origin
+from cemfp.storage.store import Store
+from cemfp.training.from_scratch import Labels, Plan, train_classifier
+from cemfp.training.loop import Recipe, Watch
+
+ANSWERS = "answers.npy"
+
+
+@dataclasses.dataclass(frozen=True)
+class Net:
+    """Which net to build.
+
+    Attributes:
+        name: Name in `NETS`.
+        arguments: Keyword arguments of its builder as (name, value) pairs.
+    """
+
+    name: str = "resnet20"
+    arguments: tuple[tuple[str, int], ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class LabelImages(Job):
+    """Ask a source for its logits on all training images, once for all its surrogates.
+
+    Attributes:
+        data: Name of the data set.
+        source: Who answers.
+    """
+
+    kind: ClassVar[str] = "labels"
+    heavy: ClassVar[bool] = False
+
+    data: str
+    source: Model
+
+    def label(self) -> str:
+        """Short name for people."""
+        return f"labels of {self.source.label()}"
+
+    def run(self, store: Store, out: Path, progress: Progress) -> None:
+        """Write the logits (n, C)."""
+        dataset = load(self.data)
+        source = Classifier.load(store.get(self.source.key()))
+        progress(f"{len(dataset.train)} images")
+        # The images may be of other classes than the source's: it has to choose among its own.
+        np.save(out / ANSWERS, source.predict_logits(dataset.train.images))
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainNet(Job):
+    """Train one classifier from scratch.
+
+    Attributes:
+        data: Name of the data set.
+        recipe: How to train.
+        seed: Decides initial weights, order, augmentation and which images an owner has.
+        role: What the result may be used for.
+        net: What to train.
+        labels_from: The source that labels the images; without one the labels are the ground truth.
+        labels: `truth`, or the source's answer: its probabilities (`soft`) or label (`top1`).
+        images: Number of training images, drawn by `seed`; 0 takes them all.
+    """
+
+    kind: ClassVar[str] = "train"
+
+    data: str
+    recipe: Recipe
+    seed: int
+    role: str
+    net: Net = Net()
+    labels_from: TrainNet | None = None
+    labels: Labels = "truth"
+    images: int = 0
+
+    def __post_init__(self) -> None:
+        if (self.labels == "truth") != (self.labels_from is None):
+            raise ValueError(
+                "expected labels 'truth' without a source, 'soft' or 'top1' with one. Received: "
+                f"{self.labels!r}, source {self.labels_from}"
+            )
+
+    @property
+    def origin(self) -> Origin:
+        """Where the labels come from."""
+        return self.plan().origin
+
+    def label(self) -> str:
+        """Short name for people."""
+        return f"{self.role} {self.origin} {self.net.name} seed {self.seed}"
+
+    def flops(self) -> float:
+        """Return the floating-point operations of the training."""
+        return training_flops(self.net, self.data, self.recipe, self.images)
+
+    def dependencies(self) -> tuple[Job, ...]:
+        """Return the source and its answers; for ground truth nothing."""
+        if self.labels_from is None:
+            return ()
+        return self.labels_from, LabelImages(self.data, self.labels_from)
+
+    def run(self, store: Store, out: Path, progress: Progress) -> None:
+        """Train, measure the test accuracy, save the classifier."""
+        self.train(store, progress).save(out)
+
+    def train(self, store: Store, progress: Progress, watch: Watch | None = None) -> Classifier:
+        """Return the trained classifier; `watch` is `training.train`'s."""
+        source, answers = None, None
+        if self.labels_from is not None:
+            model, labels = self.dependencies()
+            source = Classifier.load(store.get(model.key()))
+            answers = np.load(store.get(labels.key()) / ANSWERS, allow_pickle=False)
+        return train_classifier(
+            self.plan(),
+            load(self.data),
+            self.recipe,
+            source,
+            answers=answers,
+            progress=lambda done, total, text: progress(f"step {done}/{total}, {text}"),
+            watch=watch,
+        )
+
+    def plan(self) -> Plan:
+        """Return what to train, without data and recipe."""
+        arguments = dict(self.net.arguments)
+        return Plan(self.net.name, arguments, self.seed, self.role, self.labels, self.images)
+
+
+@dataclasses.dataclass(frozen=True)
+class ImportNet(Job):
+    """Take a net with published weights instead of training one [Wang21, Table 1].
+
+    Attributes:
+        name: Name in `PRETRAINED`.
+        role: What the result may be used for.
+        data: Name of the data set to measure the test accuracy on; empty for none.
+        weights: A file with the weights; empty takes Keras' own, downloaded on first use.
+        input_shape: Height, width and channels.
+        classes: Number of classes.
+    """
+
+    kind: ClassVar[str] = "import"
+    heavy: ClassVar[bool] = False
+
+    name: str
+    role: str
+    data: str = ""
+    weights: str = ""
+    input_shape: tuple[int, int, int] = INPUT_SHAPE
+    classes: int = CLASSES
+
+    @property
+    def net(self) -> Net:
+        """The net of `NETS` that has these weights."""
+        return Net(PRETRAINED[self.name].net)
+
+    def label(self) -> str:
+        """Short name for people."""
+        return f"{self.role} published {self.name}"
+
+    def run(self, store: Store, out: Path, progress: Progress) -> None:
+        """Read the weights, measure the test accuracy, save the classifier."""
+        progress(f"weights of {self.name}")
+        net = load_pretrained(
+            self.name,
+            weights=Path(self.weights) if self.weights else None,
+            role=self.role,
+            input_shape=self.input_shape,
+            classes=self.classes,
+        )
+        if self.data:
+            test = load(self.data).test
+            net.config.training["test_accuracy"] = net.accuracy(test.images, test.labels)
+        net.save(out)
+
+
+Model = TrainNet | ImportNet

@@ -1,0 +1,1 @@
+"""Classifiers, their nets and their roles."""

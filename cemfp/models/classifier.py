@@ -1,0 +1,262 @@
+"""A trained net: weights, how to rebuild it, and what it is for.
+
+On disk a classifier is a directory of `config.json` and `weights.npz`. Nothing in it is code, so a
+stranger's classifier directory is safe to load; a stranger's Keras file is not.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import io
+import json
+import math
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from cemfp.models.keras_models import with_logits
+from cemfp.models.nets import NETS
+from cemfp.models.roles import Origin, Role
+from cemfp.storage.files import hash_bytes, read_json, write_atomic
+
+SCHEMA_VERSION = 1
+CONFIG, WEIGHTS = "config.json", "weights.npz"
+PIXELS_AT_ONCE = 500 * 32 * 32
+
+
+class ClassifierError(ValueError):
+    """A classifier cannot be read or used; the message names the file and says what to do."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ClassifierConfig:
+    """What a classifier is, all of it JSON.
+
+    Attributes:
+        net: Name in `NETS`, or `keras` for a user's own model, which cannot be rebuilt from here.
+        input_shape: Height, width and channels.
+        classes: Number of classes.
+        arguments: Keyword arguments of the net's builder.
+        role: What it may be used for; see `roles.Role`.
+        origin: Where its labels came from; see `roles.Origin`.
+        training: Whatever describes its training: recipe, seed, data provenance, source's hash,
+            accuracies.
+    """
+
+    net: str
+    input_shape: tuple[int, int, int]
+    classes: int
+    arguments: dict[str, Any] = dataclasses.field(default_factory=dict)
+    role: str = Role.SOURCE
+    origin: str = Origin.SOURCE
+    training: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+
+class Classifier:
+    """Maps images (n, h, w, c), float32 in [0, 1], to logits (n, C), float32.
+
+    Attributes:
+        model: The Keras model; treat its weights as read-only.
+        config: What it is.
+    """
+
+    def __init__(self, model: tf.keras.Model, config: ClassifierConfig) -> None:
+        self.model, self.config = model, config
+        self._predict = tf.function(lambda x: model(x, training=False), reduce_retracing=True)
+
+    def __repr__(self) -> str:
+        return (
+            f"Classifier({self.config.net}, {self.role}, {self.origin}, {self.weights_sha256[:12]})"
+        )
+
+    def __call__(self, x: tf.Tensor) -> tf.Tensor:
+        """Return logits; differentiable, in inference mode."""
+        return self.model(x, training=False)
+
+    @property
+    def role(self) -> str:
+        """What the classifier may be used for."""
+        return self.config.role
+
+    @property
+    def origin(self) -> str:
+        """Where its labels came from."""
+        return self.config.origin
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of an input."""
+        return self.config.input_shape
+
+    @property
+    def classes(self) -> int:
+        """Number of classes."""
+        return self.config.classes
+
+    @property
+    def weights_sha256(self) -> str:
+        """Hash of shapes and values of all weights, in order."""
+        digest = hashlib.sha256()
+        for weight in self.model.get_weights():
+            digest.update(f"{weight.dtype.str}{weight.shape}".encode())
+            digest.update(np.ascontiguousarray(weight).data)
+        return digest.hexdigest()
+
+    def predict_logits(self, images: np.ndarray, batch_size: int | None = None) -> np.ndarray:
+        """Return logits (n, C) of any number of images, batch by batch: 500 small ones by default.
+
+        Images (n, h, w, c) are float32 in [0, 1], or uint8, which is scaled to that.
+
+        Raises:
+            ClassifierError: The images have another shape than the net's input.
+        """
+        if tuple(images.shape[1:]) != tuple(self.input_shape):
+            raise ClassifierError(
+                f"expected images of shape {self.input_shape}. Received: {tuple(images.shape[1:])}"
+            )
+        if batch_size is None:
+            batch_size = max(1, PIXELS_AT_ONCE // max(32 * 32, math.prod(images.shape[1:3])))
+        scale = np.float32(255 if images.dtype == np.uint8 else 1)
+        batches = [images[i : i + batch_size] for i in range(0, len(images), batch_size)]
+        rows = [self._predict(tf.constant(b.astype(np.float32) / scale)).numpy() for b in batches]
+        return np.concatenate(rows) if rows else np.empty((0, self.classes), np.float32)
+
+    def predict_labels(self, images: np.ndarray, batch_size: int | None = None) -> np.ndarray:
+        """Return the top-1 label (n,) int64 of each image."""
+        return self.predict_logits(images, batch_size).argmax(axis=1).astype(np.int64)
+
+    def accuracy(self, images: np.ndarray, labels: np.ndarray) -> float:
+        """Return the share of images whose top-1 label is right."""
+        return float(np.mean(self.predict_labels(images) == labels))
+
+    def with_role(self, role: str, origin: str | None = None) -> Classifier:
+        """Return the same model for another purpose: a user's own Keras model as source, say."""
+        config = dataclasses.replace(self.config, role=role, origin=origin or self.origin)
+        return Classifier(self.model, config)
+
+    def save(self, directory: Path) -> None:
+        """Write `weights.npz` and `config.json`; the config comes last and holds the weights' hash.
+
+        Raises:
+            ClassifierError: The classifier wraps a user's own Keras model, whose architecture is
+                not one of ours.
+        """
+        if self.config.net not in NETS:
+            raise ClassifierError(
+                "expected a net of this package. Received: a Keras model; "
+                "keep its .keras file instead"
+            )
+        directory = Path(directory)
+        directory.mkdir(parents=True, exist_ok=True)
+        buffer = io.BytesIO()
+        np.savez(
+            buffer, **{f"{i:04d}": weight for i, weight in enumerate(self.model.get_weights())}
+        )
+        write_atomic(directory / WEIGHTS, buffer.getvalue())
+        config = {
+            "schema_version": SCHEMA_VERSION,
+            "weights_file_sha256": hash_bytes(buffer.getvalue()),
+        }
+        text = json.dumps(config | dataclasses.asdict(self.config), indent=2)
+        write_atomic(directory / CONFIG, text.encode())
+
+    @classmethod
+    def load(cls, directory: Path) -> Classifier:
+        """Read a classifier directory.
+
+        Raises:
+            ClassifierError: A file is missing, was altered, or does not fit the net that it names.
+        """
+        directory = Path(directory)
+        config, data = _read_checked(directory)
+        try:
+            model = NETS[config.net](config.input_shape, config.classes, **config.arguments)
+            with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+                model.set_weights([arrays[name] for name in sorted(arrays.files)])
+        except (KeyError, TypeError, ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
+            raise ClassifierError(
+                f"{directory}: the weights do not fit the net {config.net!r} ({error})"
+            ) from error
+        return cls(model, config)
+
+    @classmethod
+    def from_keras(
+        cls, model: tf.keras.Model | Path, *, scale: float = 1.0, offset: float = 0.0
+    ) -> Classifier:
+        """Wrap a user's own Keras classifier.
+
+        Load files only from people you trust: they can run code.
+
+        Args:
+            model: A Keras model, or a path to a `.keras` file. Its output may be logits or
+                probabilities.
+            scale: The model wants to be fed `x * scale + offset` for x in [0, 1].
+            offset: See `scale`.
+
+        Raises:
+            ClassifierError: Not a classifier of images, or not a file that can be loaded.
+        """
+        if not isinstance(model, tf.keras.Model):
+            model = _load_keras(Path(model))
+        shape: Any = getattr(model, "input_shape", None)
+        output: Any = getattr(model, "output_shape", None)
+        if not _is_fixed(shape, 4) or not _is_fixed(output, 2):
+            raise ClassifierError(
+                "expected a Keras model from (n, h, w, c) to (n, classes). "
+                f"Received: {shape} to {output}"
+            )
+        wrapped = with_logits(model, scale=scale, offset=offset)
+        arguments = {"scale": scale, "offset": offset}
+        return cls(wrapped, ClassifierConfig("keras", tuple(shape[1:]), output[-1], arguments))
+
+
+def _read_checked(directory: Path) -> tuple[ClassifierConfig, bytes]:
+    """Return a directory's config and the bytes of its weights, hash compared."""
+    try:
+        raw = read_json(directory / CONFIG)
+        data = (directory / WEIGHTS).read_bytes()
+    except (OSError, ValueError) as error:
+        raise ClassifierError(
+            f"expected a classifier directory with {CONFIG} and {WEIGHTS}. "
+            f"Received: {directory} ({error})"
+        ) from error
+    try:
+        version, expected = raw.pop("schema_version"), raw.pop("weights_file_sha256")
+        raw["input_shape"] = tuple(raw["input_shape"])
+        config = ClassifierConfig(**raw)
+        Role(config.role), Origin(config.origin)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ClassifierError(
+            f"{directory / CONFIG}: not a classifier's config ({error})"
+        ) from error
+    if version != SCHEMA_VERSION:
+        raise ClassifierError(
+            f"expected schema version {SCHEMA_VERSION}. Received: {version} in {directory / CONFIG}"
+        )
+    if hash_bytes(data) != expected:
+        raise ClassifierError(
+            f"{directory / WEIGHTS}: not what was written (hash differs); train or copy it again"
+        )
+    return config, data
+
+
+def _is_fixed(shape: Any, rank: int) -> bool:
+    """Whether it is the shape of one tensor in which only the number of images is open."""
+    return isinstance(shape, tuple) and len(shape) == rank and None not in shape[1:]
+
+
+def _load_keras(path: Path) -> tf.keras.Model:
+    if path.suffix != ".keras":
+        raise ClassifierError(
+            f"expected a .keras file. Received: {path}; .h5 files run code unchecked: "
+            "save with model.save('x.keras')"
+        )
+    try:
+        return tf.keras.models.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:  # Keras raises many kinds for a broken or foreign file
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ClassifierError(f"{path}: Keras cannot load it ({reason})") from error

@@ -1,0 +1,1 @@
+"""Tensor operations, metrics, and the number format to compute in."""

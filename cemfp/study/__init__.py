@@ -1,1 +1,0 @@
-"""Studies: lists of jobs whose results are filed under the hash of their description."""

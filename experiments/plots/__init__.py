@@ -1,0 +1,1 @@
+"""Plots that only the experiments need."""

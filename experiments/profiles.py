@@ -1,0 +1,59 @@
+"""How large a study is: the same jobs at three sizes."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from cemfp.jobs.train import Net
+from cemfp.jobs.zoo import Profile
+from cemfp.protect.profile import DEMO
+from cemfp.training.loop import Recipe
+
+# The cheapest nets that are worth telling apart: two cores train thirty-four of them.
+_SMALL_SOURCE = Recipe(epochs=5, batch_size=128, learning_rate=0.3, crop=20, full_size=0.2)
+_SMALL = dataclasses.replace(_SMALL_SOURCE, epochs=4, full_size=0.25)
+# 200 epochs as in the Keras example that the paper trains by [Lukas21, Sec. 5, footnote 2].
+_PAPER = Recipe(epochs=200, batch_size=128, learning_rate=0.1, schedule="cosine")
+_PAPER_EPSILONS = (0.01, 0.025, 0.05, 0.075, 0.1, 0.125, 0.15)
+
+PROFILES = {
+    profile.name: profile
+    for profile in (
+        DEMO,
+        Profile(
+            name="small",
+            data="cifar10",
+            net=Net(),
+            source_recipe=_SMALL_SOURCE,
+            recipe=_SMALL,
+            surrogate_recipe=_SMALL,
+            owner_images=0,
+            defender=8,
+            calibration=4,
+            evaluation=5,
+            size=100,
+            candidates=150,
+            steps=150,
+            epsilon=0.025,
+            epsilons=(0.01, 0.025, 0.05, 0.1),
+            learning_rate=1e-3,
+        ),
+        Profile(
+            name="paper",
+            data="cifar10",
+            net=Net(),
+            source_recipe=_PAPER,
+            recipe=_PAPER,
+            surrogate_recipe=_PAPER,
+            owner_images=0,
+            defender=18,
+            calibration=10,
+            evaluation=10,
+            size=100,
+            candidates=1_000,
+            steps=300,
+            epsilon=0.025,
+            epsilons=_PAPER_EPSILONS,
+        ),
+    )
+}

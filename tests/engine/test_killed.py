@@ -1,0 +1,71 @@
+"""A study killed with its whole process group, again and again, ends as if nothing had happened."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from cemfp.engine.local import run_local
+from cemfp.storage.store import Store
+from tests.engine.stores import differences
+from tests.engine.toy_jobs import Heavy, Report, Train, litter
+
+ROOT = Path(__file__).parents[2]
+TOY = """
+import sys
+from pathlib import Path
+from cemfp.storage.store import Store
+from cemfp.engine.local import run_local
+from tests.engine.test_killed import toy_jobs
+run_local(toy_jobs(), Store(Path(sys.argv[1])), processes=2, progress=False)
+"""
+
+
+def toy_jobs():
+    models = tuple(Train(seed, seconds=0.4) for seed in range(6))
+    return [Report(models), Heavy(models[:3]), Heavy(models[3:])]
+
+
+def run_until_done(command, *, kills, longest, seed):
+    """Run `command`, killing its process group `kills` times at random moments; then let it end.
+
+    Returns:
+        How many runs were killed before they ended by themselves.
+    """
+    chance, killed = random.Random(seed), 0
+    for _ in range(kills):
+        process = subprocess.Popen(command, cwd=ROOT, start_new_session=True)
+        try:
+            process.wait(chance.uniform(0.1, longest))
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            killed += 1
+    subprocess.run(command, cwd=ROOT, check=True)
+    return killed
+
+
+def test_a_killed_study_ends_with_the_same_store(tmp_path):
+    whole, killed = Store(tmp_path / "whole"), Store(tmp_path / "killed")
+    assert run_local(toy_jobs(), whole, processes=2, progress=False).ok
+    command = [sys.executable, "-c", TOY, str(killed.root)]
+    assert run_until_done(command, kills=4, longest=7.0, seed=0) > 0
+    assert differences(whole, killed) == []
+    time.sleep(1.0)  # workers notice within half a second that their parent is gone
+    killed.sweep()
+    assert litter(killed) == [] and not (killed.root / "corrupt").exists()
+
+
+@pytest.mark.slow
+def test_the_demonstration_killed_twenty_times_ends_with_the_same_store(tmp_path):
+    command = [Path(sys.executable).with_name("cemfp"), "study", "run", "cifar10_roc"]
+    command += ["--profile", "demo", "--jobs", "2", "--store"]
+    subprocess.run([*command, str(tmp_path / "whole")], cwd=ROOT, check=True)
+    killed = run_until_done([*command, str(tmp_path / "killed")], kills=20, longest=30.0, seed=1)
+    assert killed >= 10
+    assert differences(Store(tmp_path / "whole"), Store(tmp_path / "killed")) == []
