@@ -14,7 +14,7 @@ import tensorflow as tf
 from benchmarks.harness import Progress, Repeat, Section, Variant, turns
 from cemfp.models.nets import NETS
 from cemfp.numerics import precision as precisions
-from cemfp.training.loop import loop as training
+from cemfp.training import loop as training
 
 SHAPE, CLASSES, BATCH = (32, 32, 3), 10, 128
 IMAGES = BATCH * training.STEPS_PER_CALL  # one repeat, for either

@@ -11,7 +11,7 @@ from cemfp import __version__
 from cemfp.cli.attacks import attack
 from cemfp.cli.demo import demo
 from cemfp.cli.detection import detect
-from cemfp.cli.errors import one_line_errors
+from cemfp.cli.errors import one_line_errors, terminable
 from cemfp.cli.fingerprints import calibrate, fingerprint
 from cemfp.cli.inspection import inspect
 from cemfp.cli.pretrained import pretrained
@@ -34,7 +34,7 @@ class Program(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
         quiet_libraries()
-        with one_line_errors(debug=ctx.params["debug"]):
+        with one_line_errors(debug=ctx.params["debug"]), terminable():
             return super().invoke(ctx)
 
 
@@ -44,7 +44,8 @@ class Program(click.Group):
 def main(debug: bool) -> None:
     """Fingerprint an image classifier, and find out whether another model is a copy of it.
 
-    Exit status: 0 success, 2 bad use or failure, 130 interrupted. `cemfp verify` has 1 and 3, too.
+    Exit status: 0 success, 2 bad use or failure, 130 interrupted, 143 terminated. `cemfp verify`
+    has 1 and 3, too.
 
     \b
     Example: cemfp demo

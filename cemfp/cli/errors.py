@@ -1,16 +1,46 @@
-"""Every failure as one line on standard error, with exit status 2."""
+"""Every failure as one line on standard error, with exit status 2; an end from outside, too."""
 
 from __future__ import annotations
 
 import contextlib
+import signal
 import sys
+import threading
 import traceback
 from collections.abc import Iterator
+from types import FrameType
 
 import click
 from click.exceptions import Exit, NoArgsIsHelpError
 
 INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it
+TERMINATED = 143  # 128 + SIGTERM
+
+
+class Terminated(BaseException):
+    """The process was asked to end; like an interrupt, no `except Exception` takes it."""
+
+
+@contextlib.contextmanager
+def terminable() -> Iterator[None]:
+    """Let SIGTERM end the block as Ctrl-C does, so that what it cleans up is cleaned up.
+
+    Outside the main thread, where Python takes no signals, nothing changes.
+    """
+
+    def end(number: int, frame: FrameType | None) -> None:
+        # A second one must not break into the cleaning.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        raise Terminated
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    former = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, former)
 
 
 class Failure(click.ClickException):
@@ -21,7 +51,7 @@ class Failure(click.ClickException):
 
 @contextlib.contextmanager
 def one_line_errors(*, debug: bool) -> Iterator[None]:
-    """Turn whatever the block raises into a `Failure`, and an interrupt into exit status 130.
+    """Turn what the block raises into a `Failure`, Ctrl-C and SIGTERM into status 130 and 143.
 
     Args:
         debug: Print the traceback, too.
@@ -33,14 +63,20 @@ def one_line_errors(*, debug: bool) -> Iterator[None]:
     except click.UsageError as error:
         raise Failure(_usage(error)) from error
     except (KeyboardInterrupt, click.Abort) as error:
-        # A terminal shows ^C at the start of the line.
-        start = "\n" if sys.stderr.isatty() else ""
-        click.echo(f"{start}Interrupted: what was not finished is not kept.", err=True)
-        raise Exit(INTERRUPTED) from error
+        raise _ended("Interrupted", INTERRUPTED) from error
+    except Terminated as error:
+        raise _ended("Terminated", TERMINATED) from error
     except Exception as error:
         if debug:
             traceback.print_exc()
         raise Failure(describe(error)) from error
+
+
+def _ended(how: str, status: int) -> Exit:
+    # A terminal shows ^C at the start of the line.
+    start = "\n" if sys.stderr.isatty() else ""
+    click.echo(f"{start}{how}: what was not finished is not kept.", err=True)
+    return Exit(status)
 
 
 def describe(error: Exception) -> str:

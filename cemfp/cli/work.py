@@ -10,6 +10,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 ATTACKED = {"summary.json", "model.keras", "model.tflite"}
 
 Progress = Callable[[int, int, str], None]
+SILENT_SECONDS = 30.0  # a log without a line for longer looks like a program that hangs
 
 
 def open_classifier(
@@ -51,12 +53,14 @@ def echo_json(value: Any) -> None:
 def progress_bar(label: str, *, quiet: bool) -> Iterator[Progress]:
     """Yield a function of (steps done, steps in all, text) that shows a bar with the time left.
 
-    Nothing is shown where standard error is no terminal.
+    Where standard error is no terminal it is a line each tenth of the way or 30 seconds.
     """
     from tqdm import tqdm
 
-    disable = True if quiet else None  # None: only where there is a terminal
-    with tqdm(desc=label, disable=disable, file=sys.stderr, leave=False, unit="step") as bar:
+    if not quiet and not sys.stderr.isatty():
+        yield _lines(label)
+        return
+    with tqdm(desc=label, disable=quiet, file=sys.stderr, leave=False, unit="step") as bar:
 
         def show(done: int, total: int, text: str) -> None:
             bar.total = total
@@ -64,6 +68,27 @@ def progress_bar(label: str, *, quiet: bool) -> Iterator[Progress]:
             bar.update(done - bar.n)
 
         yield show
+
+
+def _lines(label: str) -> Progress:
+    """Return a function that writes its progress as lines, for logs."""
+    from tqdm import tqdm
+
+    started = monotonic()
+    said = (0, started)  # tenths of the way, and when that was written
+
+    def show(done: int, total: int, text: str) -> None:
+        nonlocal said
+        now, tenths = monotonic(), 10 * done // max(total, 1)
+        if tenths == said[0] and now - said[1] < SILENT_SECONDS:
+            return
+        said = (tenths, now)
+        left = (now - started) * (total - done) / max(done, 1)
+        click.echo(
+            f"{label}: {done} of {total} steps, {tqdm.format_interval(left)} left, {text}", err=True
+        )
+
+    return show
 
 
 @contextlib.contextmanager

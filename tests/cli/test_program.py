@@ -1,17 +1,21 @@
 """What all commands share: help, silence, failures in one line, interrupts."""
 
 import os
+import re
+import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import click
 import pytest
 from click.testing import CliRunner
 
-from cemfp.cli import main
+from cemfp.cli import main, work
 from cemfp.cli.errors import describe
 from cemfp.fingerprint.artifact import FingerprintError
 
+ROOT = Path(__file__).parents[2]
 COMMANDS = [
     "train", "evaluate", "fingerprint", "calibrate", "verify", "attack", "detect", "inspect",
     "demo", "pretrained", "study",
@@ -109,6 +113,61 @@ def test_an_interrupt_ends_with_130_and_leaves_nothing(run, broken_training, tmp
     assert result.exit_code == 130
     assert result.stderr == "Interrupted: what was not finished is not kept.\n"
     assert list(tmp_path.iterdir()) == []
+
+
+SLOW = (
+    *("train", "--data", "digits", "--width", "4", "--depth", "8", "--epochs", "3000"),
+    *("--precision", "float32", "--out"),
+)
+
+
+@pytest.mark.parametrize(
+    ("number", "status", "word"),
+    [(signal.SIGTERM, 143, "Terminated"), (signal.SIGINT, 130, "Interrupted")],
+)
+def test_a_signal_ends_a_training_with_a_word_and_leaves_nothing(tmp_path, number, status, word):
+    command = [sys.executable, "-m", "cemfp", *SLOW, str(tmp_path / "net")]
+    # A shell starts its background jobs with interrupts ignored, and children inherit that.
+    with subprocess.Popen(
+        command,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    ) as process:
+        try:
+            line = process.stderr.readline()  # at work, and it says so without a terminal
+            process.send_signal(number)
+            rest = process.stderr.read()
+            assert process.wait(60) == status
+        finally:
+            process.kill()
+    assert re.match(r"train: \d+ of \d+ steps, \d\d:\d\d(:\d\d)? left, loss ", line), line
+    assert rest.endswith(f"{word}: what was not finished is not kept.\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_a_terminal_progress_is_a_line_each_tenth(capsys):
+    with work.progress_bar("train", quiet=False) as show:
+        for step in range(1, 101):
+            show(step, 100, "loss 1")
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split()[1] for line in lines] == [str(step) for step in range(10, 101, 10)]
+    with work.progress_bar("train", quiet=True) as show:
+        show(50, 100, "loss 1")
+    assert capsys.readouterr().err == ""
+
+
+def test_a_slow_step_is_told_of_each_thirty_seconds(capsys, monkeypatch):
+    now = iter([0.0, 10.0, 31.0, 45.0, 62.0])
+    monkeypatch.setattr(work, "monotonic", lambda: next(now))
+    with work.progress_bar("cem", quiet=False) as show:
+        for step in (1, 2, 3, 4):
+            show(step, 1000, "loss 1")
+    # At 31 s two steps of a thousand are done: 998 more take 31 / 2 s each.
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split()[1] for line in lines] == ["2", "4"]
+    assert "4:17:49 left" in lines[0]
 
 
 def test_an_interrupt_while_saving_leaves_nothing(run, tmp_path, monkeypatch):
