@@ -64,3 +64,18 @@ def tiny_zoo(tmp_path_factory):
             train(f"{role}-surrogate-{place}", role, 1000 * number + place, source)
             train(f"{role}-reference-{place}", role, 1000 * number + 500 + place)
     return TinyZoo(root)
+
+
+@pytest.fixture
+def quick_net(monkeypatch):
+    """In place of a ResNet a linear net, which compiles at once."""
+    import tensorflow as tf
+
+    from cemfp.models.nets import NETS
+
+    def build(shape, classes, *, width, depth):
+        inputs = tf.keras.Input(shape)
+        x = tf.keras.layers.Flatten()(inputs)
+        return tf.keras.Model(inputs, tf.keras.layers.Dense(classes, name="head")(x))
+
+    monkeypatch.setitem(NETS, "resnet20", build)
