@@ -7,7 +7,13 @@ export TF_CPP_MIN_LOG_LEVEL
 
 VENV := .venv
 BIN := $(VENV)/bin
-INSTALLED := $(VENV)/.installed
+# What a target needs beside the package itself. Each adds what is missing to the same .venv.
+EXTRAS_base :=
+EXTRAS_study := [dp]
+EXTRAS_docs := [docs]
+EXTRAS_notebooks := [notebooks]
+EXTRAS_all := [all]
+STAMP := $(VENV)/.installed-
 
 # Expanded before a recipe's first command, so a wrong Python leaves nothing behind.
 version = $(shell "$(PYTHON)" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
@@ -18,46 +24,46 @@ require_python = $(if $(filter 3.11,$(version)),,$(error cemfp needs Python 3.11
 .DEFAULT_GOAL := help
 .PHONY: install demo test lint type bench cifar10-all imagenet32-all figures notebooks docs clean help
 
-install: $(INSTALLED)  ## Create .venv with the pinned versions (other targets do it when needed)
+install: $(STAMP)all  ## Create .venv with everything (other targets install what they need)
 	@$(require_python):
 
-$(INSTALLED): setup.cfg constraints.txt pyproject.toml
+$(STAMP)%: setup.cfg constraints.txt pyproject.toml
 	$(require_python)"$(PYTHON)" -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[all]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.$(EXTRAS_$*)'
 	$(BIN)/python -m pip check
 	@touch $@
 
-demo: $(INSTALLED)  ## Catch stolen models of handwritten digits, in minutes and offline
+demo: $(STAMP)base  ## Catch stolen models of handwritten digits, in minutes and offline
 	$(BIN)/cemfp demo --out demo-output
 
-test: $(INSTALLED)  ## Run the tests, except those marked slow
+test: $(STAMP)all  ## Run the tests, except those marked slow
 	$(BIN)/python -m pytest -q
 
-lint: $(INSTALLED)  ## Check style and format
+lint: $(STAMP)all  ## Check style and format
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-type: $(INSTALLED)  ## Check types
+type: $(STAMP)all  ## Check types
 	$(BIN)/mypy cemfp experiments
 
-bench: $(INSTALLED)  ## Measure speed and memory against named baselines
+bench: $(STAMP)base  ## Measure speed and memory against named baselines
 	$(BIN)/python -m benchmarks
 
-cifar10-all: $(INSTALLED)  ## Regenerate every CIFAR-10 figure and table (PROFILE=demo, small or paper; resumable)
+cifar10-all: $(STAMP)study  ## Regenerate every CIFAR-10 figure and table (PROFILE=demo, small or paper; resumable)
 	$(BIN)/cemfp study run --profile $(PROFILE)
 
-imagenet32-all: $(INSTALLED)  ## Regenerate the ImageNet32 tables (PROFILE as above)
+imagenet32-all: $(STAMP)base  ## Regenerate the ImageNet32 tables (PROFILE as above)
 	$(BIN)/cemfp study run imagenet32 --profile $(PROFILE)
 
-figures: $(INSTALLED)  ## Draw figures, tables and report of PROFILE again from its committed rows
+figures: $(STAMP)base  ## Draw figures, tables and report of PROFILE again from its committed rows
 	$(BIN)/cemfp study figures --profile $(PROFILE)
 	$(BIN)/cemfp study report --profile $(PROFILE)
 
-notebooks: $(INSTALLED)  ## Execute the notebooks
+notebooks: $(STAMP)notebooks  ## Execute the notebooks
 	$(BIN)/jupyter nbconvert --to notebook --execute --inplace \
 		--ExecutePreprocessor.record_timing=False notebooks/*.ipynb
 
-docs: $(INSTALLED)  ## Build the documentation into site/
+docs: $(STAMP)docs  ## Build the documentation into site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 
 clean:  ## Remove .venv, caches, builds and the demo's output; results stay
