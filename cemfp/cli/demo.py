@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import shlex
+import shutil
+import sys
 from pathlib import Path
 
 import click
@@ -38,4 +42,15 @@ def demo(out: Path, store: Path, quiet: bool) -> None:
     """
     from cemfp.protect.demo import run_demo
 
-    run_demo(out, store, say=click.echo, progress=not quiet)
+    run_demo(out, store, say=click.echo, progress=not quiet, program=_called())
+
+
+def _called() -> str:
+    """Return how to call this program again: by its name alone only where the shell finds it."""
+    own = Path(sys.argv[0])
+    found = shutil.which("cemfp")
+    if found and own.exists() and os.path.samefile(found, own):
+        return "cemfp"
+    if own.name == "cemfp":
+        return shlex.quote(os.path.relpath(own))
+    return f"{shlex.quote(sys.executable)} -m cemfp"

@@ -11,11 +11,10 @@ from pathlib import Path
 from cemfp.engine.executors import Outcome, execute
 from cemfp.engine.jobs import Job, to_json
 from cemfp.engine.progress import last_line
-from cemfp.engine.worker import DONE, request, start_worker
+from cemfp.engine.worker import DONE, LARGE_MIB, request, start_worker
 from cemfp.storage.store import Store
 
 _GRACE_SECONDS = 10.0
-_LARGE_MIB = 2_048  # a process of this size is not used again: its memory does not come back
 
 
 def run_local(
@@ -100,7 +99,7 @@ class LocalBackend:
         self.busy.remove(worker)
         if worker.gpu is not None:
             self.gpus.append(worker.gpu)
-        if worker.gpu is None and not worker.job.heavy and peak < _LARGE_MIB:
+        if worker.gpu is None and not worker.job.heavy and peak < LARGE_MIB:
             self.idle.append(worker)
         else:
             self._dismiss(worker)
@@ -164,7 +163,7 @@ class Worker:
             return None
         if not answer:  # the process has ended without a word
             code = self.process.wait()
-            self.backend.take_back(self, _LARGE_MIB)
+            self.backend.take_back(self, LARGE_MIB)
             return f"killed by signal {-code}" if code < 0 else f"ended with status {code}"
         word, peak = answer.decode().split()
         self.backend.take_back(self, int(peak))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from cemfp.engine.worker import DONE, request, start_worker
+from cemfp.engine.worker import DONE, LARGE_MIB, request, start_worker
 from cemfp.storage.remote_store import open_store
 
 _LOG_BYTES = 100_000
@@ -44,12 +44,13 @@ def run_task(text: str, key: str, uri: str, threads: int, alone: bool) -> tuple[
         answer = process.stdout.readline()
     except BrokenPipeError:
         answer = b""
-    if alone or not answer:
+    word, _, peak = answer.decode().partition(" ")
+    if alone or not word or int(peak) >= LARGE_MIB:
         process.communicate()
         _shared[:] = [one for one in _shared if one is not process]
-    if not answer:
+    if not word:
         raise WorkerDied(f"the process ended with status {process.returncode}; log: {log}")
-    return answer.decode().split()[0] == DONE, log.read_bytes()[-_LOG_BYTES:]
+    return word == DONE, log.read_bytes()[-_LOG_BYTES:]
 
 
 def _worker(log: Path, threads: int, alone: bool) -> subprocess.Popen[bytes]:

@@ -32,6 +32,7 @@ from cemfp.storage.remote_store import open_store
 from cemfp.storage.store import Store
 
 DONE, FAILED = "done", "failed"
+LARGE_MIB = 2_048  # a process of this size is not used again: its memory does not come back
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _POLL_SECONDS = 0.5
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -63,6 +64,7 @@ def run_demo(
     say: Say,
     profile: Profile = DEMO,
     progress: bool = True,
+    program: str = "cemfp",
 ) -> list[Judged]:
     """Train, fingerprint, calibrate, judge, and write pictures, rows and a report.
 
@@ -72,6 +74,7 @@ def run_demo(
         say: Takes each line for people.
         profile: How large it is.
         progress: Whether to show progress on standard error.
+        program: How the user calls this program, for the command that he may try next.
 
     Returns:
         Every suspect with its verdict.
@@ -94,7 +97,7 @@ def run_demo(
     _write(out, profile, fingerprint, result, judged)
     say(f"5/5 Written to {out}: {', '.join(sorted(path.name for path in out.iterdir()))}.")
     thief = store.get(zoo.evaluation.surrogates[0].key())
-    say(f"Ask one yourself: cemfp verify {out / FINGERPRINT} {thief}")
+    say(f"Ask one yourself: {program} verify {shlex.quote(str(out / FINGERPRINT))} {thief}")
     return judged
 
 

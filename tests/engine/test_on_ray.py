@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from cemfp.engine import ray_task
+from cemfp.engine.jobs import to_json
 from cemfp.engine.local import run_local
 from cemfp.engine.on_ray import RayError, run_on_ray
 from cemfp.storage.store import Store
@@ -83,3 +85,17 @@ def test_a_failure_is_not_tried_again_and_names_its_log(store, tmp_path):
 def test_no_cluster_is_one_line(store):
     with pytest.raises(RayError, match=r"expected a Ray cluster at 127\.0\.0\.1:1\. Received"):
         run([], store, address="127.0.0.1:1")
+
+
+@pytest.mark.parametrize(("limit", "kept"), [(10**6, 1), (0, 0)])
+def test_a_process_that_jobs_share_goes_when_it_has_grown(store, monkeypatch, limit, kept):
+    """Memory does not come back; the same holds for the local executor's."""
+    monkeypatch.setattr(ray_task, "LARGE_MIB", limit)
+    job = Train(1)
+    well, _ = ray_task.run_task(to_json(job), job.key(), store.uri, threads=1, alone=False)
+    shared = list(ray_task._shared)
+    for process in shared:
+        process.communicate()
+        ray_task._shared.remove(process)
+    assert well and store.has(job.key())
+    assert len(shared) == kept

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from cemfp.models import tflite
 from cemfp.models.tflite import TFLiteModel, from_tensor, to_tensor
-from cemfp.suspects import SuspectError, answer_labels, open_suspect, tflite
+from cemfp.suspects import SuspectError, answer_labels, open_suspect
+from cemfp.suspects import tflite as trial
 
 # Logits = the two pixels @ kernel; the third class wins where both pixels are bright.
 KERNEL = np.array([[1.0, 0.0, 0.8], [0.0, 1.0, 0.8]], np.float32)
@@ -99,7 +101,7 @@ def rejected(path, content):
     ids=["empty", "short", "zip", "root outside"],
 )
 def test_what_is_no_tflite_file_is_never_run(tmp_path, monkeypatch, content):
-    monkeypatch.setattr(tflite, "_TRIAL", "no python")
+    monkeypatch.setattr(trial, "_TRIAL", "no python")
     assert "not a TensorFlow Lite model" in rejected(tmp_path / "x.tflite", content)
 
 
@@ -112,15 +114,15 @@ def test_a_damaged_file(tmp_path, capfd):
 def test_a_file_that_crashes_or_hangs_the_interpreter(tmp_path, monkeypatch, capfd):
     # No file is known to do so for certain: the trial's program does it instead.
     content = convert(linear(), capfd)
-    monkeypatch.setattr(tflite, "_TRIAL", "import os; os.abort()")
+    monkeypatch.setattr(trial, "_TRIAL", "import os; os.abort()")
     assert "crashes" in rejected(tmp_path / "x.tflite", content)
-    monkeypatch.setattr(tflite, "_TRIAL", "import time; time.sleep(60)")
-    monkeypatch.setattr(tflite, "TRIAL_SECONDS", 0.5)
+    monkeypatch.setattr(trial, "_TRIAL", "import time; time.sleep(60)")
+    monkeypatch.setattr(trial, "TRIAL_SECONDS", 0.5)
     assert "no answer within" in rejected(tmp_path / "x.tflite", content)
 
 
 def test_no_classifier_of_images(tmp_path, capfd):
     inputs = tf.keras.Input((4,))
     model = tf.keras.Model(inputs, tf.keras.layers.Dense(3)(inputs))
-    with pytest.raises(SuspectError, match="expected a model from images"):
+    with pytest.raises(tflite.TFLiteError, match="expected a model from images"):
         TFLiteModel(convert(model, capfd))
