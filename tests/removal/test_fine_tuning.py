@@ -133,3 +133,28 @@ def test_the_last_layer_must_be_there():
     thief = dataclasses.replace(two_pixel_thief(ONE_IMAGE, recipe=ONE_STEP), victim=model)
     with pytest.raises(ValueError, match="a dense layer"):
         remove(FTLL(), thief)
+
+
+def test_the_default_rate_spares_a_net_without_batch_norm():
+    """Without a bound on the gradient this net fell from 98 to 43 %."""
+    digits = load("digits")
+    tf.keras.utils.set_random_seed(1)
+    layers = tf.keras.layers
+    model = tf.keras.Sequential(
+        [
+            tf.keras.Input((8, 8, 1)),
+            layers.Conv2D(32, 3, activation="relu"),
+            layers.Conv2D(64, 3, activation="relu"),
+            layers.Flatten(),
+            layers.Dense(64, activation="relu"),
+            layers.Dense(10),
+        ]
+    )
+    loss = tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile("adam", loss)
+    model.fit(digits.train.floats(), digits.train.labels, epochs=6, verbose=0)
+    victim = Classifier.from_keras(model)
+    thief = dataclasses.replace(thief_of(victim, images=1_200), recipe=FTAL.recipe)
+    summary = remove(FTAL(), thief).summary
+    assert summary["victim_accuracy"] > 0.95
+    assert summary["test_accuracy"] > summary["victim_accuracy"] - 0.03
