@@ -33,6 +33,8 @@ from cemfp.storage.store import Store
 
 DONE, FAILED = "done", "failed"
 LARGE_MIB = 2_048  # a process of this size is not used again: its memory does not come back
+# In a checkout, the experiments stand beside the package; an installation has only this.
+_BESIDE = str(Path(__file__).parents[2])
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _POLL_SECONDS = 0.5
 
@@ -49,7 +51,7 @@ def start_worker(
         "TF_NUM_INTRAOP_THREADS": str(threads),
         "OMP_NUM_THREADS": str(threads),
         "PYTHONUNBUFFERED": "1",
-        "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path),
+        "PYTHONPATH": os.pathsep.join([*(path or os.getcwd() for path in sys.path), _BESIDE]),
         **environment,
     }
     command = [sys.executable, "-P", "-m", "cemfp.engine.worker", str(os.getpid()), *modules]

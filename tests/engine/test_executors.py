@@ -227,3 +227,16 @@ def test_children_die_with_a_killed_parent_and_the_study_resumes(store, study):
     wait_for(lambda: not any(map(alive, children)))
     assert run([Train(seed) for seed in range(4)], store, processes=2).ok
     assert litter(store) == [] and not (store.root / "corrupt").exists()
+
+
+def test_a_worker_finds_the_experiments_wherever_it_is_started(tmp_path):
+    """Ray's own processes do not have the checkout in their path."""
+    code = (
+        "import sys, pathlib; from cemfp.engine.worker import start_worker; "
+        "process = start_worker(pathlib.Path('log'), 1, {}, ['experiments.profiles']); "
+        "process.communicate(); sys.exit(process.returncode)"
+    )
+    path = os.pathsep.join(p for p in sys.path if p and not (Path(p) / "experiments").is_dir())
+    run = [sys.executable, "-P", "-c", code]
+    done = subprocess.run(run, cwd=tmp_path, env={**os.environ, "PYTHONPATH": path}, check=False)
+    assert done.returncode == 0, (tmp_path / "log").read_text()
