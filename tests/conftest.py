@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from pathlib import Path
 
 import pytest
@@ -79,3 +80,14 @@ def quick_net(monkeypatch):
         return tf.keras.Model(inputs, tf.keras.layers.Dense(classes, name="head")(x))
 
     monkeypatch.setitem(NETS, "resnet20", build)
+
+
+@pytest.fixture(scope="session")
+def bfloat16():
+    """How far bfloat16 is off on this machine; where it cannot be computed, the test is skipped."""
+    from cemfp.numerics import precision
+
+    error = precision.relative_error("bfloat16")
+    if not math.isfinite(error):
+        pytest.skip("this machine cannot differentiate convolutions in bfloat16")
+    return error

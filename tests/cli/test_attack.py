@@ -34,7 +34,7 @@ def attack(run, victim, tmp_path):
     """Run an attack on the victim into `out`, which must end well; returns the result."""
 
     def call(name, *arguments, out="out"):
-        given = ("--victim", victim, "--data", "digits", "--out", tmp_path / out)
+        given = ("--victim", victim, "--data", "digits", "--out", tmp_path / out, "--quiet")
         result = run("attack", name, *given, *arguments)
         assert result.exit_code == 0, result.output
         assert result.stderr == ""

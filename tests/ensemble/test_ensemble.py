@@ -170,7 +170,7 @@ def test_members_keep_their_order_across_groups_and_fallbacks() -> None:
     )
 
 
-def test_a_subclassed_model_falls_back() -> None:
+def test_a_subclassed_model_falls_back(bfloat16: float) -> None:
     class Own(tf.keras.Model):
         def __init__(self) -> None:
             super().__init__()
@@ -214,13 +214,15 @@ def test_a_users_model_with_scaling_and_a_softmax_is_folded() -> None:
     np.testing.assert_allclose(ensemble.logits(images())[0], expected, rtol=1e-4, atol=1e-3)
 
 
-def test_bfloat16_points_where_float32_points() -> None:
+def test_bfloat16_points_where_float32_points(bfloat16: float) -> None:
     members = [resnet(seed) for seed in range(3)]
     x = images(8)
     ensemble = Ensemble(members, precision="bfloat16")
     assert ensemble.logits(x).dtype == tf.float32
     low, high = gradient(ensemble.logits, x).ravel(), gradient(plain(members), x).ravel()
-    assert low @ high / np.linalg.norm(low) / np.linalg.norm(high) > 0.99
+    cosine = low @ high / np.linalg.norm(low) / np.linalg.norm(high)
+    # At worst each of twenty layers turns the gradient by the format's error, there and back.
+    assert np.arccos(min(cosine, 1.0)) < 40 * bfloat16
 
 
 def test_the_head_stays_in_float32() -> None:

@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import tensorflow as tf
 
@@ -18,7 +20,27 @@ def no_memory():
 @pytest.mark.parametrize("name", ["float32", "mixed_bfloat16", "mixed_float16"])
 def test_a_name_is_taken_at_its_word(name, monkeypatch):
     monkeypatch.setattr(precision, "_seconds", None)
+    monkeypatch.setattr(precision, "relative_error", lambda kind: 0.004)
     assert precision.choose(name) == name
+
+
+def test_a_format_that_the_machine_cannot_compute_is_refused_and_never_chosen(
+    no_memory, monkeypatch
+):
+    monkeypatch.setattr(precision, "relative_error", lambda kind: math.inf)
+    monkeypatch.setattr(precision, "_seconds", None)
+    assert precision.choose("auto") == "float32"
+    assert precision.compute_type("auto") == tf.float32
+    for ask, name in ((precision.choose, "mixed_bfloat16"), (precision.compute_type, "bfloat16")):
+        with pytest.raises(ValueError, match="Received: bfloat16, which it cannot"):
+            ask(name)
+
+
+def test_the_error_of_a_format_is_that_of_its_digits():
+    assert precision.relative_error("float32") == 0.0
+    error = precision.relative_error("bfloat16")
+    # Eight binary digits round by at most 2^-9 each time; a machine may refuse altogether.
+    assert math.isinf(error) or 2**-11 < error < 2**-5
 
 
 @pytest.mark.parametrize("name", ["bfloat16", "", "AUTO"])
@@ -43,6 +65,7 @@ def test_the_probe_decides_and_is_asked_once(no_memory, monkeypatch, half_second
         asked.append(dtype)
         return 1.0 if dtype == tf.float32 else half_seconds
 
+    monkeypatch.setattr(precision, "relative_error", lambda kind: 0.004)
     monkeypatch.setattr(precision, "_seconds", seconds)
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: gpus)
     assert precision.choose("auto") == precision.choose("auto") == expected

@@ -134,7 +134,9 @@ def test_the_net_learns_from_moved_images_and_other_ones_in_each_step():
 
 
 @pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
-def test_it_makes_a_net_robust_where_plain_training_does_not(plain, precision):
+def test_it_makes_a_net_robust_where_plain_training_does_not(request, plain, precision):
+    if precision != "float32":
+        request.getfixturevalue("bfloat16")
     recipe = dataclasses.replace(RECIPE, precision=precision)
     gradients = adversarial_gradients(WEAK, seed=0)
     images, labels = DIGITS.train.images, DIGITS.train.labels

@@ -84,6 +84,7 @@ def test_a_clip_beyond_all_norms_without_noise_is_plain_training():
         np.testing.assert_allclose(a, b, atol=1e-5)
 
 
+@pytest.mark.usefixtures("bfloat16")
 def test_lower_precision_keeps_the_clip_up_to_rounding():
     with precision.policy("mixed_bfloat16"):
         model = net((8, 8, 1))

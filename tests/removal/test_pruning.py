@@ -64,7 +64,9 @@ def test_weights_go_when_they_are_due():
 @pytest.mark.parametrize(
     ("precision", "scope"), [("float32", "layer"), ("mixed_bfloat16", "global")]
 )
-def test_sparsity_is_exact_after_training(precision, scope):
+def test_sparsity_is_exact_after_training(request, precision, scope):
+    if precision != "float32":
+        request.getfixturevalue("bfloat16")
     victim = untrained_victim()
     before = victim.weights_sha256
     removal = remove(Prune(0.7, scope), thief_of(victim, precision=precision))

@@ -326,6 +326,7 @@ def test_every_step_and_every_seed_augments_in_its_own_way():
     assert len(set(first)) > 3
 
 
+@pytest.mark.usefixtures("bfloat16")
 def test_lower_precision_ends_in_a_float32_model():
     digits = data.load("digits").train.take(np.arange(16))
     dtypes = []
