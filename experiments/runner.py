@@ -69,7 +69,7 @@ def collect(experiments: Sequence[Experiment], profile: Profile, store: Store) -
     A method that gave no fingerprint has a row that says so, and so has a job that failed.
     """
     # A store without the study's models would leave nothing of the rows that others made.
-    if store.has(make_zoo(profile).source.key()):
+    if store.has(make_zoo(profile).source.key()) or not rows_path(profile, STUDY).is_file():
         write_models(profile, store)
         write_study(profile, store)
     for module in experiments:

@@ -102,7 +102,10 @@ FINGERPRINT_CASES = {
     "missing source": (("--source", "nobody"), "nobody"),
     "missing surrogate": (("--surrogate", "nobody"), "nobody"),
     "empty pattern": (("--reference", "nothing-*"), "nothing-*"),
-    "no candidate left": (("--epsilon", 0, "--steps", 1, "--candidates", 20), "Raise epsilon"),
+    "no candidate left": (
+        ("--epsilon", 0, "--steps", 1, "--candidates", 20, "-q"),
+        "Raise epsilon",
+    ),
     "out below a file": (("--out", "/etc/hostname/out"), "not a directory"),
     "unknown option": (("--beauty", 3), "--beauty"),
 }

@@ -107,3 +107,13 @@ def test_the_readme_compares_methods_as_the_rows_do(label, name):
         scores = [m["cae_accuracy"][name] for m in row["models"] if m["group"] == group]
         cells.append(f"{sum(scores) / len(scores):.2f}")
     assert f"| {' | '.join(cells)} |" in table.README.read_text()
+
+
+def test_a_store_without_the_models_leaves_the_rows_of_others(tmp_path, monkeypatch):
+    monkeypatch.setattr(runner, "RESULTS", tmp_path)
+    profile, models = PROFILES["demo"], tmp_path / "demo" / "models.json"
+    models.parent.mkdir()
+    models.write_text("[1]")
+    models.with_name("study.json").write_text("{}")
+    runner.collect([], profile, Store(tmp_path / "store"))
+    assert models.read_text() == "[1]" and models.with_name("study.json").read_text() == "{}"
