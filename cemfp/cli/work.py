@@ -78,6 +78,7 @@ def _lines(label: str) -> Progress:
     said = (0, started)  # tenths of the way, and when that was written
 
     def show(done: int, total: int, text: str) -> None:
+        """Write a line if one is due."""
         nonlocal said
         now, tenths = monotonic(), 10 * done // max(total, 1)
         if tenths == said[0] and now - said[1] < SILENT_SECONDS:

@@ -156,7 +156,7 @@ class Worker:
             self.requests.flush()
 
     def poll(self) -> str | None:
-        """See `executors.Task`."""
+        """See `run.Task`."""
         try:
             answer = os.read(self.answers.fileno(), 100)
         except BlockingIOError:

@@ -104,7 +104,7 @@ class RayTask:
         self.ray, self.answer, self.log, self.ended = ray, answer, log, False
 
     def poll(self) -> str | None:
-        """See `executors.Task`."""
+        """See `run.Task`."""
         ready, _ = self.ray.wait([self.answer], timeout=0)
         if not ready:
             return None

@@ -159,7 +159,7 @@ def roc(results: Sequence[Mapping[str, Any]], path: Path) -> list[Path]:
     """Draw how evaluation models answer the key of each fingerprint, and the ROC curves.
 
     Args:
-        results: What `study.scoring.ScoreFingerprint` writes, one for each fingerprint; the
+        results: What `jobs.score.ScoreFingerprint` writes, one for each fingerprint; the
             curves' corners are `metrics.roc_curve`'s.
         path: See `save`.
     """

@@ -38,7 +38,7 @@ def bars(
 
     Args:
         groups: Origin -> its sorts of models, from top to bottom.
-        path: See `figures.save`.
+        path: See `figures.drawing.save`.
         xlabel: What the shares are of.
         caption: Text below the figure.
     """

@@ -32,7 +32,7 @@ def confusion(
     Args:
         fingerprint: Its inputs are counted.
         classes: Class names.
-        path: See `figures.save`.
+        path: See `figures.drawing.save`.
         caption: Line below the figure.
     """
     matrix = confusion_matrix(fingerprint)

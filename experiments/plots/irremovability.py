@@ -32,7 +32,7 @@ def panel(
     Args:
         attacks: Name -> one row per repeat, with `cae_accuracy` by fingerprint and `test_accuracy`.
         scores: Epsilon -> what `ScoreFingerprint` wrote: threshold, and the unseen references.
-        path: See `figures.save`.
+        path: See `figures.drawing.save`.
         caption: Line below the figure.
     """
     counts = {epsilon: row["fingerprint"]["inputs"] for epsilon, row in sorted(scores.items())}

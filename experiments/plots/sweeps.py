@@ -30,7 +30,7 @@ def over_epsilon(
 
     Args:
         lines: Method -> (epsilon or None, summary with `mean`, `std` and `n`).
-        path: See `figures.save`.
+        path: See `figures.drawing.save`.
         ylabel: What the mean is of.
         caption: Line below the figure.
     """
@@ -83,7 +83,7 @@ def forms(rows: Mapping[str, Mapping[str, Any]], path: Path, *, caption: str) ->
 
     Args:
         rows: Form -> what `ScoreFingerprint` writes, or a row that says why there is nothing.
-        path: See `figures.save`.
+        path: See `figures.drawing.save`.
         caption: Line below the figure.
     """
     with style():
@@ -118,7 +118,7 @@ def training(rows: Sequence[Mapping[str, Any]], path: Path, *, caption: str) -> 
 
     Args:
         rows: What `FollowTraining` writes.
-        path: See `figures.save`.
+        path: See `figures.drawing.save`.
         caption: Line below the figure.
     """
     with style():

@@ -36,7 +36,7 @@ def tradeoff(
     Args:
         series: Method -> delta (or another parameter) -> summaries of `pruned <ratio>`, `variant`.
         ratios: Pruning ratios.
-        path: See `figures.save`.
+        path: See `figures.drawing.save`.
         caption: Line below the figure.
         symbol: The parameter's.
     """
@@ -86,7 +86,7 @@ def frequencies(saliency: np.ndarray, path: Path, *, caption: str) -> list[Path]
 
     Args:
         saliency: (h, w, c); the lowest frequencies are shown.
-        path: See `figures.save`.
+        path: See `figures.drawing.save`.
         caption: Line below the figure.
     """
     shown = saliency[:SHOWN_BAND, :SHOWN_BAND]
@@ -128,7 +128,7 @@ def examples(
     Args:
         found: Method -> label -> grey levels (h, w, c); a method without a label has a gap.
         classes: Names of the classes.
-        path: See `figures.save`.
+        path: See `figures.drawing.save`.
         caption: Line below the figure.
     """
     labels = sorted({label for shown in found.values() for label in shown}, key=int)
