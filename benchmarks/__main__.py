@@ -24,8 +24,13 @@ RESULTS = Path(__file__).parent / "results"
 @click.option("--quick", is_flag=True, help="Few rounds and models; prints and writes nothing.")
 def main(names: tuple[str, ...], quick: bool) -> None:
     """Measure speed and memory against named baselines; all benchmarks unless some are named."""
+    facts = harness.machine()
+    if not quick:
+        try:
+            harness.require_idle(facts["load_before"])
+        except harness.MachineBusy as error:
+            raise click.ClickException(str(error)) from error
     for name in names or BENCHMARKS:
-        facts = harness.machine()
         results = [harness.measure(section) for section in BENCHMARKS[name].sections(quick)]
         for result in results:
             click.echo(table(result) + "\n")

@@ -25,6 +25,10 @@ import tensorflow as tf
 Repeat = Callable[[], float]
 Progress = Callable[[int, int, str], None]
 
+LONGEST_SECONDS = 120.0  # of a section's timed rounds, whatever the machine
+FEWEST_ROUNDS = 2
+IDLE_LOAD = 0.7  # processes that ran or waited in the last minute, on average
+
 
 @dataclasses.dataclass(frozen=True)
 class Variant:
@@ -48,13 +52,17 @@ class Section:
         title: Heading of its table.
         unit: What is counted, per second.
         variants: The baseline first.
-        rounds: Timed repeats of each variant.
+        rounds: Timed repeats of each variant, fewer where they would take too long.
     """
 
     title: str
     unit: str
     variants: tuple[Variant, ...]
     rounds: int
+
+
+class MachineBusy(RuntimeError):
+    """Something else runs: what is measured now would not be the code's speed."""
 
 
 class BenchmarkFailed(RuntimeError):
@@ -116,7 +124,9 @@ def measure(section: Section) -> dict[str, Any]:
             children.append(_Child(variant))
             stack.callback(children[-1].close)
             preparations.append(children[-1].receive())
-        rounds = [[child.ask("repeat") for child in children] for _ in range(section.rounds)]
+        rounds = repeat_in_turns(
+            lambda: [child.ask("repeat") for child in children], section.rounds, LONGEST_SECONDS
+        )
         peaks = [child.ask("stop") for child in children]
     rows = []
     for i, child in enumerate(children):
@@ -131,7 +141,37 @@ def measure(section: Section) -> dict[str, Any]:
             "peak_mib": peaks[i],
         }
         rows.append({key: _rounded(value) for key, value in row.items()})
-    return {"title": section.title, "unit": section.unit, "rounds": section.rounds, "rows": rows}
+    return {"title": section.title, "unit": section.unit, "rounds": len(rounds), "rows": rows}
+
+
+def repeat_in_turns(
+    once: Callable[[], list[float]], rounds: int, longest: float
+) -> list[list[float]]:
+    """Return the rates of as many of `rounds` as fit into `longest` seconds by the first one's.
+
+    `FEWEST_ROUNDS` are made in any case, so that there is a spread.
+    """
+    start = time.perf_counter()
+    rates = [once()]
+    fitting = int(longest / max(time.perf_counter() - start, 1e-9))
+    rounds = min(rounds, max(fitting, FEWEST_ROUNDS))
+    return rates + [once() for _ in range(rounds - 1)]
+
+
+def require_idle(load: float) -> None:
+    """Refuse to measure for the record beside other work.
+
+    Args:
+        load: The load average of the last minute.
+
+    Raises:
+        MachineBusy: It is above `IDLE_LOAD`.
+    """
+    if load > IDLE_LOAD:
+        raise MachineBusy(
+            f"expected an idle machine, with a load of at most {IDLE_LOAD}. Received: {load:.2f}; "
+            "wait a minute after other work has ended, or take --quick, which writes nothing"
+        )
 
 
 def _rounded(value: Any) -> Any:
