@@ -21,7 +21,7 @@ import tensorflow as tf
 from cemfp.models.keras_models import with_logits
 from cemfp.models.nets import NETS
 from cemfp.models.roles import Origin, Role
-from cemfp.storage.files import hash_bytes, read_json, write_atomic
+from cemfp.storage.files import canonical_json, hash_bytes, read_json, write_atomic
 
 SCHEMA_VERSION = 1
 CONFIG, WEIGHTS = "config.json", "weights.npz"
@@ -139,7 +139,7 @@ class Classifier:
         return Classifier(self.model, config)
 
     def save(self, directory: Path) -> None:
-        """Write `weights.npz` and `config.json`; the config comes last and holds the weights' hash.
+        """Write `weights.npz` and `config.json`; the config comes last and holds its own and the weights' hash.
 
         Raises:
             ClassifierError: The classifier wraps a user's own Keras model, whose architecture is
@@ -160,9 +160,10 @@ class Classifier:
         config = {
             "schema_version": SCHEMA_VERSION,
             "weights_file_sha256": hash_bytes(buffer.getvalue()),
+            **dataclasses.asdict(self.config),
         }
-        text = json.dumps(config | dataclasses.asdict(self.config), indent=2)
-        write_atomic(directory / CONFIG, text.encode())
+        config["config_sha256"] = hash_bytes(canonical_json(config).encode())
+        write_atomic(directory / CONFIG, json.dumps(config, indent=2).encode())
 
     @classmethod
     def load(cls, directory: Path) -> Classifier:
@@ -224,6 +225,7 @@ def _read_checked(directory: Path) -> tuple[ClassifierConfig, bytes]:
             f"expected a classifier directory with {CONFIG} and {WEIGHTS}. "
             f"Received: {directory} ({error})"
         ) from error
+    _check_config(directory / CONFIG, raw)
     try:
         version, expected = raw.pop("schema_version"), raw.pop("weights_file_sha256")
         raw["input_shape"] = tuple(raw["input_shape"])
@@ -242,6 +244,16 @@ def _read_checked(directory: Path) -> tuple[ClassifierConfig, bytes]:
             f"{directory / WEIGHTS}: not what was written (hash differs); train or copy it again"
         )
     return config, data
+
+
+def _check_config(path: Path, raw: Any) -> None:
+    """Take the config's own hash out and compare it; earlier files have none."""
+    expected = raw.pop("config_sha256", None) if isinstance(raw, dict) else None
+    if expected is not None and hash_bytes(canonical_json(raw).encode()) != expected:
+        raise ClassifierError(
+            f"{path}: not what was written (hash differs), its role and origin cannot be trusted; "
+            "write the classifier or copy it again"
+        )
 
 
 def _is_fixed(shape: Any, rank: int) -> bool:

@@ -19,6 +19,8 @@ from cemfp.storage.store import StoreError
 
 T = TypeVar("T")
 
+OLDEST_UPLOAD_SECONDS = 24 * 3600  # what began earlier has died
+
 _WAITS = (0.1, 2.0)  # seconds before the second and the third try
 
 
@@ -41,6 +43,7 @@ class RemoteFiles:
         self.uri = uri.rstrip("/")
         self.name = without_password(self.uri)
         self._root = ""  # what the file system calls the URI
+        self._swept = False
         self._connection: AbstractFileSystem | None = None
         self._turn = threading.Lock()  # an FTP connection serves one thread at a time
         with self._errors():
@@ -62,7 +65,8 @@ class RemoteFiles:
                 return
             # Object stores put a whole object or none, but on other file systems half of a file
             # can be seen. There, a move is atomic. Done everywhere, for one way to do it.
-            temporary = f"{self._root}/tmp/{secrets.token_hex(16)}"
+            self._sweep(system)
+            temporary = f"{self._root}/tmp/{int(time.time())}-{secrets.token_hex(16)}"
             try:
                 system.put_file(str(source), temporary)
                 _move(system, temporary, target)
@@ -73,6 +77,21 @@ class RemoteFiles:
 
         with self._errors():
             self._ask(put)
+
+    def _sweep(self, system: AbstractFileSystem) -> None:
+        """Delete, once in this object's life, uploads that died; never at the cost of a live one.
+
+        The name says when an upload began, since not all file systems know when a file was written.
+        """
+        if self._swept:
+            return
+        self._swept = True
+        # Another machine may sweep at the same time, and there may be no such folder yet.
+        with contextlib.suppress(FileNotFoundError):
+            for file in system.ls(f"{self._root}/tmp", detail=True):
+                began = PurePosixPath(file["name"]).name.split("-")[0]
+                if began.isdecimal() and int(began) < time.time() - OLDEST_UPLOAD_SECONDS:
+                    system.rm_file(file["name"])
 
     def download(self, path: str, target: Path) -> None:
         """Copy the file at `path` to `target`; `FileNotFoundError` if there is none."""

@@ -42,8 +42,11 @@ def images(count=5):
 
 
 def alter(directory, **changes):
+    """Change a config as somebody would who leaves out its hash, which earlier files do not have."""
     path = directory / "config.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    config = json.loads(path.read_text()) | changes
+    del config["config_sha256"]
+    path.write_text(json.dumps(config))
 
 
 def replace_weights(directory, data):
@@ -70,6 +73,22 @@ def test_round_trip_is_bit_identical(classifier, saved):
         loaded.predict_logits(images()), classifier.predict_logits(images())
     )
     assert (loaded.role, loaded.origin, loaded.classes) == ("defender", "surrogate", CLASSES)
+
+
+def test_an_edited_role_is_noticed(saved):
+    path = saved / "config.json"
+    text = path.read_text()
+    assert text.count('"role": "defender"') == 1
+    path.write_text(text.replace('"role": "defender"', '"role": "evaluation"'))
+    with pytest.raises(ClassifierError, match=r"config\.json: not what was written.*copy it again"):
+        Classifier.load(saved)
+    path.write_text(json.dumps(json.loads(text)))  # other spaces are no other content
+    assert Classifier.load(saved).role == "defender"
+
+
+def test_a_config_of_earlier_versions_has_no_hash(saved):
+    alter(saved)
+    assert Classifier.load(saved).role == "defender"
 
 
 def test_only_two_files_are_written_and_neither_holds_a_pickle(saved):

@@ -197,6 +197,17 @@ def test_a_writer_killed_in_mid_upload_leaves_nothing_to_believe(machine, server
     assert elsewhere.has(KEY) and read(elsewhere) == bytes(4_000_000)
 
 
+def test_uploads_that_died_long_ago_are_swept_and_no_other(machine, server):
+    put(machine("here"), key=hash_bytes(b"another"))
+    folder = server.folder / "team/study/tmp"
+    now = int(time.time())
+    names = [f"{now - 25 * 3600}-ab", f"{now - 23 * 3600}-ab", "of another sort"]
+    for name in names:
+        (folder / name).write_bytes(b"half")
+    put(machine("elsewhere"))
+    assert sorted(path.name for path in folder.iterdir()) == sorted(names[1:])
+
+
 @pytest.mark.parametrize("place", [100, -10, None])
 def test_an_object_that_rots_on_the_server_is_rebuilt(machine, server, tmp_path, place, caplog):
     journal = tmp_path / "journal"
