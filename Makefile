@@ -14,6 +14,7 @@ EXTRAS_docs := [docs]
 EXTRAS_notebooks := [notebooks]
 EXTRAS_all := [all]
 STAMP := $(VENV)/.installed-
+NUMERICAL := tests/numerics tests/ensemble tests/training
 
 # Expanded before a recipe's first command, so a wrong Python leaves nothing behind.
 version = $(shell "$(PYTHON)" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
@@ -22,7 +23,7 @@ require_python = $(if $(filter 3.11,$(version)),,$(error cemfp needs Python 3.11
 	or name it: make PYTHON=/path/to/python3.11))
 
 .DEFAULT_GOAL := help
-.PHONY: install demo test lint type bench cifar10-all imagenet32-all figures notebooks docs clean help
+.PHONY: install demo test test-all lint type bench cifar10-all imagenet32-all figures notebooks docs clean help
 
 install: $(STAMP)all  ## Create .venv with everything (other targets install what they need)
 	@$(require_python):
@@ -36,8 +37,13 @@ $(STAMP)%: setup.cfg constraints.txt pyproject.toml
 demo: $(STAMP)base  ## Catch stolen models of handwritten digits, in minutes and offline
 	$(BIN)/cemfp demo --out demo-output
 
-test: $(STAMP)all  ## Run the tests, except those marked slow
-	$(BIN)/python -m pytest -q
+test: $(STAMP)all  ## Run the quick tests, each part once for real, two at a time
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile
+
+test-all: $(STAMP)all  ## Run every test, then the numerical ones as older processors compute
+	$(BIN)/python -m pytest -q -m ""
+	ONEDNN_MAX_CPU_ISA=AVX2 $(BIN)/python -m pytest -q -n 2 --dist loadfile $(NUMERICAL)
+	TF_ENABLE_ONEDNN_OPTS=0 $(BIN)/python -m pytest -q -n 2 --dist loadfile $(NUMERICAL)
 
 lint: $(STAMP)all  ## Check style and format
 	$(BIN)/ruff check .

@@ -16,6 +16,7 @@ NAMES = (
     "04_removal_attacks",
     "05_your_own_model",
 )
+QUICKEST = "03_characteristic"  # the others are for `make test-all`
 DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
 MOST_LINES = 12  # of a cell
 LARGEST = 450_000  # bytes of a file
@@ -81,7 +82,10 @@ def test_files_are_small_and_say_nothing_of_the_machine(name):
     assert all("execution" not in cell.metadata for cell in notebook.cells)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=[] if n == QUICKEST else pytest.mark.slow) for n in NAMES],
+)
 def test_it_runs_and_leaves_nothing_behind(name, tmp_path, monkeypatch):
     from nbconvert.preprocessors import ExecutePreprocessor
 

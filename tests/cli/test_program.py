@@ -123,7 +123,10 @@ SLOW = (
 
 @pytest.mark.parametrize(
     ("number", "status", "word"),
-    [(signal.SIGTERM, 143, "Terminated"), (signal.SIGINT, 130, "Interrupted")],
+    [
+        (signal.SIGTERM, 143, "Terminated"),
+        pytest.param(signal.SIGINT, 130, "Interrupted", marks=pytest.mark.slow),
+    ],
 )
 def test_a_signal_ends_a_training_with_a_word_and_leaves_nothing(tmp_path, number, status, word):
     command = [sys.executable, "-m", "cemfp", *SLOW, str(tmp_path / "net")]

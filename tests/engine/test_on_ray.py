@@ -53,7 +53,7 @@ def kill_first(journal, victim):
     os.kill(process, signal.SIGKILL)
 
 
-@pytest.mark.parametrize("victim", ["child", "parent"])
+@pytest.mark.parametrize("victim", ["child", pytest.param("parent", marks=pytest.mark.slow)])
 def test_a_killed_worker_is_replaced_and_the_results_are_the_same(store, tmp_path, victim):
     journal = tmp_path / "journal"
     models = tuple(Train(seed, seconds=1.5, journal=str(journal)) for seed in range(3))

@@ -57,6 +57,7 @@ def weights(name, path):
     )
 
 
+@pytest.mark.slow
 def test_table_1_and_its_figures_from_weights_files(images, tmp_path):
     setting = dataclasses.replace(
         imagenet_setting(),

@@ -8,8 +8,14 @@ from cemfp.models.nets import NETS
 from tests.ensemble.test_ensemble import CLASSES, SHAPE, classifier, gradient, images, plain
 from tests.models.nets.test_nets import TINY
 
+QUICK = ("densenet", "mobilenetv2")
 
-@pytest.mark.parametrize("name", TINY)  # the published nets: see test_imagenet.py
+
+# The published nets: see test_imagenet.py. One net of each sort of step in every run.
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[] if name in QUICK else pytest.mark.slow) for name in TINY],
+)
 def test_an_ensemble_folds_every_net(name):
     member = classifier(NETS[name](SHAPE, CLASSES, **TINY[name] | {"width": 8}), seed=1)
     ensemble = Ensemble([member], precision="float32")

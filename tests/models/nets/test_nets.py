@@ -54,6 +54,7 @@ def test_logits_are_float32_in_mixed_precision(name):
     assert model.layers[2].compute_dtype == "bfloat16"
 
 
+@pytest.mark.slow
 def test_the_seed_decides_the_weights(name):
     first, same, other = (build(name, seed).get_weights() for seed in (1, 1, 2))
     assert all(np.array_equal(a, b) for a, b in zip(first, same, strict=True))
