@@ -139,7 +139,7 @@ class Classifier:
         return Classifier(self.model, config)
 
     def save(self, directory: Path) -> None:
-        """Write `weights.npz` and `config.json`; the config comes last and holds its own and the weights' hash.
+        """Write `weights.npz`, then `config.json`, which holds the hashes of both.
 
         Raises:
             ClassifierError: The classifier wraps a user's own Keras model, whose architecture is

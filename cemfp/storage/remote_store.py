@@ -60,7 +60,7 @@ class RemoteStore(Store):
 
     A result is in the cache before it is uploaded, so that no failure of the network loses it.
     Until it is uploaded, `has` says no and `get` uploads it first. Whoever dies in an upload may
-    leave a file in `<uri>/tmp`, which nothing reads, and which the first upload a day later deletes.
+    leave a file in `<uri>/tmp`, which nothing reads and which an upload a day later deletes.
 
     Attributes:
         root: Directory of the cache.

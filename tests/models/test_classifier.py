@@ -42,7 +42,7 @@ def images(count=5):
 
 
 def alter(directory, **changes):
-    """Change a config as somebody would who leaves out its hash, which earlier files do not have."""
+    """Change a config and leave out its hash, which earlier files do not have."""
     path = directory / "config.json"
     config = json.loads(path.read_text()) | changes
     del config["config_sha256"]
