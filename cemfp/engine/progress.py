@@ -1,4 +1,4 @@
-"""How far a list of jobs has come: a line that is redrawn, or one for each job that has ended."""
+"""How far a list of jobs has come: a line that is redrawn; new lines without a terminal."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from tqdm import tqdm
 from cemfp.engine.run import Run
 
 _SHOW_SECONDS = 0.5
+_SILENT_SECONDS = 30.0  # a log without a line for longer looks like a program that hangs
 _SHOWN_JOBS = 4
 
 
@@ -30,20 +31,19 @@ class ProgressLine(tqdm):
         self.silent = disable
 
     def show(self) -> None:
-        """Redraw twice a second; where there is no terminal, write a line when a job has ended."""
+        """Redraw twice a second; else write a line when a job has ended, or each 30 seconds."""
         run, now = self.run, time.monotonic()
-        due = self.terminal and now - self.shown[1] > _SHOW_SECONDS
+        due = now - self.shown[1] > (_SHOW_SECONDS if self.terminal else _SILENT_SECONDS)
         if self.silent or not (due or run.ended != self.shown[0]):
             return
         self.shown = (run.ended, now)
         parts = [f"{len(run.failed)} failed"] if run.failed else []
         parts += [time_left(run, now), f"{len(run.running)} running"]
         children = list(run.running.values())[:_SHOWN_JOBS]
+        parts += [f"{child.job.label()}: {last_line(child.log)[-60:]}" for child in children]
         if not self.terminal:
-            parts += [child.job.label() for child in children]
             sys.stderr.write(f"{run.ended}/{len(run.needs)} jobs, {', '.join(parts)}\n")
             return
-        parts += [f"{child.job.label()}: {last_line(child.log)[-60:]}" for child in children]
         self.n = run.ended
         self.set_postfix_str(" | ".join(parts))
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from cemfp.engine import progress
 from cemfp.engine.executors import execute
 from cemfp.engine.jobs import obtain
 from cemfp.engine.local import LocalBackend, run_local
@@ -240,3 +241,10 @@ def test_a_worker_finds_the_experiments_wherever_it_is_started(tmp_path):
     run = [sys.executable, "-P", "-c", code]
     done = subprocess.run(run, cwd=tmp_path, env={**os.environ, "PYTHONPATH": path}, check=False)
     assert done.returncode == 0, (tmp_path / "log").read_text()
+
+
+def test_a_long_job_without_a_terminal_still_speaks(store, monkeypatch, capsys):
+    monkeypatch.setattr(progress, "_SILENT_SECONDS", 0.3)
+    assert run_local([Train(0, seconds=1.5)], store, processes=1).ok
+    lines = capsys.readouterr().err.splitlines()
+    assert sum(line.startswith("0/1 jobs, ") and "left, 1 running, " in line for line in lines) >= 3
