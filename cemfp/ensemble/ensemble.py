@@ -95,6 +95,19 @@ class Ensemble:
         return logits if places == sorted(places) else tf.gather(logits, np.argsort(places))
 
 
+def number_format(classifiers: Sequence[Classifier], precision: str = "auto") -> str:
+    """Return the name of the format that an `Ensemble` of `classifiers` computes convolutions in.
+
+    `float32` if it holds no convolution whose format can be chosen, whatever was asked.
+    """
+    compute = precisions.compute_type(precision)
+    if compute == tf.float32:
+        return compute.name
+    folded = (fold(classifier.model) for classifier in classifiers)
+    lowered = any(compute in steps.types(each.program, compute) for each in folded if each)
+    return compute.name if lowered else tf.float32.name
+
+
 @dataclasses.dataclass(frozen=True)
 class Group:
     """Members with one program.

@@ -40,7 +40,8 @@ class Fingerprint:
         keys: Label the source answers on each input (n,), int64.
         classes: Number of classes.
         method: Name of the method that made it.
-        parameters: The method's settings, JSON-able.
+        parameters: The method's settings, JSON-able; for methods that choose a number format, the
+            one that was chosen.
         source_sha256: Hash of the source's weights, 64 hexadecimal digits.
         data: Provenance of the starting images, JSON-able.
         epsilon: L-inf radius on the [0, 1] pixel scale, for methods with one.

@@ -13,7 +13,7 @@ from typing import ClassVar, Literal
 import numpy as np
 import tensorflow as tf
 
-from cemfp.ensemble.ensemble import Ensemble
+from cemfp.ensemble.ensemble import Ensemble, number_format
 from cemfp.fingerprint.models import Domain, Models, Progress, Starts
 from cemfp.numerics import ops
 
@@ -144,6 +144,10 @@ class CEM:
             if self.early_stop and float(done) == 1.0:
                 break
         return adversarial.numpy()
+
+    def precision(self, models: Models) -> str:
+        """Return the number format that the gradients were computed in, for the record."""
+        return number_format([models.source, *models.surrogates, *models.references])
 
     def _start(self, images: tf.Tensor, seed: int) -> tf.Tensor:
         if not self.random_start:

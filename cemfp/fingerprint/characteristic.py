@@ -13,6 +13,7 @@ from typing import ClassVar
 import numpy as np
 import tensorflow as tf
 
+from cemfp.ensemble.ensemble import number_format
 from cemfp.ensemble.noisy import LossGradient, mean_of_draws, under_noise
 from cemfp.fingerprint.models import Domain, Models, Progress, Starts
 from cemfp.numerics import ops
@@ -111,6 +112,10 @@ class Characteristic:
             if done == 1.0:
                 break
         return self._last(inputs).numpy()
+
+    def precision(self, models: Models) -> str:
+        """Return the number format that the gradients were computed in, for the record."""
+        return number_format([models.source])
 
     def project(self, x: tf.Tensor, alternations: int = ALTERNATIONS) -> tf.Tensor:
         """Return `x` (n, h, w, c) as an allowed input: clipped, and without low frequencies.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -11,7 +11,7 @@ import tensorflow as tf
 from cemfp.data import Dataset, Split
 from cemfp.fingerprint.artifact import Fingerprint
 from cemfp.fingerprint.characteristic import random_starts
-from cemfp.fingerprint.models import Method, Models, Progress, Starts
+from cemfp.fingerprint.models import ChoosesPrecision, Method, Models, Progress, Starts
 from cemfp.fingerprint.selection import Shortfall, select
 from cemfp.fingerprint.sensitive import SensitiveSamples, choose
 from cemfp.models.classifier import Classifier
@@ -35,6 +35,7 @@ class Candidates(NamedTuple):
         inputs: Perturbed images (n, h, w, c), rounded to 8 bits if asked for.
         keys: The source's label of each (n,).
         confer: Conferrability on the defender's models (n,) [Lukas21, Eq. 2]; None without them.
+        precision: Number format of the method's gradients, if it is one that chooses.
     """
 
     starts: np.ndarray
@@ -42,12 +43,13 @@ class Candidates(NamedTuple):
     inputs: np.ndarray
     keys: np.ndarray
     confer: np.ndarray | None
+    precision: str | None = None
 
     def where(self, mask: np.ndarray) -> Candidates:
         """Return the candidates where `mask` (n,) is true, or with the indices `mask`."""
         confer = None if self.confer is None else self.confer[mask]
         starts, truth, inputs, keys = (array[mask] for array in self[:4] if array is not None)
-        return Candidates(starts, truth, inputs, keys, confer)
+        return Candidates(starts, truth, inputs, keys, confer, self.precision)
 
 
 def starting_images(
@@ -97,7 +99,8 @@ def make_candidates(
         surrogates = np.stack([model.predict_labels(inputs) for model in models.surrogates])
         references = np.stack([model.predict_labels(inputs) for model in models.references])
         confer = metrics.confer(surrogates, references, keys)
-    return Candidates(starts, split.labels, inputs, keys, confer)
+    precision = method.precision(models) if isinstance(method, ChoosesPrecision) else None
+    return Candidates(starts, split.labels, inputs, keys, confer, precision)
 
 
 def make_fingerprint(
@@ -215,7 +218,10 @@ def assemble(
     if not len(chosen):
         raise FingerprintFailure(_explain(method, made, threshold))
     least = threshold if method.ensemble else None
-    settings = {"candidates": candidates, "size": size, "balance": balance, "seed": seed}
+    settings: dict[str, Any] = {"candidates": candidates, "size": size}
+    settings |= {"balance": balance, "seed": seed}
+    if made.precision is not None:
+        settings["precision"] = made.precision
     fingerprint = Fingerprint(
         inputs=made.inputs[chosen],
         keys=made.keys[chosen],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -79,3 +79,11 @@ class Method(Protocol):
         self, images: np.ndarray, models: Models, *, seed: int, progress: Progress | None = None
     ) -> np.ndarray:
         """Return perturbed images (n, h, w, c), float32 of the method's domain; none is dropped."""
+
+
+@runtime_checkable
+class ChoosesPrecision(Protocol):
+    """A method that computes in the number format that is faster on the machine at hand."""
+
+    def precision(self, models: Models) -> str:
+        """Return the format's name: `float32` or `bfloat16`."""

@@ -132,6 +132,8 @@ class MakeFingerprint(Job):
         origin = self.candidates
         with np.load(store.get(origin.key()) / CANDIDATES, allow_pickle=False) as arrays:
             made = Candidates(**{name: arrays.get(name) for name in Candidates._fields})
+        if made.precision is not None:
+            made = made._replace(precision=str(made.precision))
         if not origin.method.ensemble:
             made = made._replace(confer=None)
         try:

@@ -14,6 +14,7 @@ import tensorflow as tf
 from cemfp.models.classifier import Classifier, ClassifierConfig
 from cemfp.models.nets import NETS
 from cemfp.models.roles import Origin
+from cemfp.numerics import precision
 from cemfp.removal.thief import Thief
 from cemfp.storage.files import write_atomic
 from cemfp.training.loop import Recipe
@@ -118,6 +119,7 @@ def remove(attack: RemovalAttack, thief: Thief) -> Removal:
         "arguments": config.arguments,
         "seed": thief.seed,
         "recipe": None if attack.recipe is None else dataclasses.asdict(thief.recipe),
+        "precision": None if attack.recipe is None else precision.choose(thief.recipe.precision),
         "data": dataclasses.asdict(thief.dataset.provenance),
         "transfer_set": thief.transfer_set,
         "transfer_images": len(thief.images),

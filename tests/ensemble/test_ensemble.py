@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from cemfp.ensemble import steps
-from cemfp.ensemble.ensemble import Ensemble, EnsembleError
+from cemfp.ensemble.ensemble import Ensemble, EnsembleError, number_format
 from cemfp.ensemble.folding import fold
 from cemfp.models.classifier import Classifier, ClassifierConfig
 from cemfp.models.nets import NETS
@@ -267,6 +267,25 @@ def test_members_are_frozen() -> None:
         np.testing.assert_array_equal(weight, old)
     member.model.set_weights([np.zeros_like(weight) for weight in before])
     np.testing.assert_array_equal(ensemble.logits(images()), first)
+
+
+def test_the_number_format_is_that_of_the_convolutions(bfloat16: float) -> None:
+    del bfloat16
+    dense = Classifier(
+        functional([LAYERS.Flatten(), LAYERS.Dense(CLASSES)]),
+        ClassifierConfig("keras", SHAPE, CLASSES),
+    )
+    for members, expected in (([resnet(1)], "bfloat16"), ([dense, resnet(1)], "bfloat16")):
+        assert number_format(members, "bfloat16") == expected
+        types = {
+            kind.name
+            for group in Ensemble(members, precision="bfloat16").groups
+            for kind in group.dtypes
+        }
+        assert expected in types
+    # Nothing in it has a format that could be chosen.
+    assert number_format([dense], "bfloat16") == "float32"
+    assert number_format([resnet(1)], "float32") == "float32"
 
 
 def test_bad_use() -> None:

@@ -5,8 +5,11 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from cemfp.data import Split, make_dataset
+from cemfp.fingerprint import generate
+from cemfp.fingerprint.artifact import Fingerprint
 from cemfp.fingerprint.generate import (
     FingerprintFailure,
     make_candidates,
@@ -15,7 +18,9 @@ from cemfp.fingerprint.generate import (
 )
 from cemfp.fingerprint.methods import METHODS
 from cemfp.fingerprint.models import Models
+from cemfp.models.classifier import Classifier, ClassifierConfig
 from cemfp.models.roles import Origin, Role, RoleError
+from cemfp.numerics import precision
 from tests.small_classifiers import helper, linear
 
 SURROGATE, REFERENCE = Origin.SURROGATE, Origin.REFERENCE
@@ -304,6 +309,35 @@ def test_a_fingerprint_says_how_it_was_made():
     assert fingerprint.source_sha256 == many.source.weights_sha256
     assert fingerprint.data["sha256"] == FIVE.provenance.sha256
     np.testing.assert_array_equal(many.source.predict_labels(fingerprint.inputs), fingerprint.keys)
+
+
+def convolutional(role=Role.SOURCE, origin=Origin.SOURCE):
+    """Untrained; images 4 x 4 x 1 to 2 classes."""
+    inputs = tf.keras.Input((4, 4, 1))
+    x = tf.keras.layers.Flatten()(tf.keras.layers.Conv2D(2, 3)(inputs))
+    model = tf.keras.Model(inputs, tf.keras.layers.Dense(2)(x))
+    return Classifier(model, ClassifierConfig("keras", (4, 4, 1), 2, {}, role, origin))
+
+
+@pytest.mark.parametrize("chosen", ["float32", "bfloat16"])
+@pytest.mark.parametrize("name", ["cem", "rc", "misclassified"])
+def test_the_number_format_that_was_chosen_is_recorded(name, chosen, bfloat16, monkeypatch):
+    policy = {"float32": "float32", "bfloat16": "mixed_bfloat16"}[chosen]
+    monkeypatch.setattr(precision, "_fastest", lambda: policy)
+    defender = [convolutional(Role.DEFENDER, origin) for origin in (SURROGATE, REFERENCE)]
+    everyone = Models(convolutional(), defender[:1], defender[1:])
+    method = METHODS[name](**({} if name == "misclassified" else {"steps": 1}))
+    starts = Split(np.full((2, 4, 4, 1), 0.5, np.float32), np.zeros(2, np.int64))
+    made = make_candidates(method, everyone, starts)
+    # A method that always computes in the nets' own format has nothing to say.
+    assert made.precision == (None if name == "misclassified" else chosen)
+    assert made.where(np.array([1])).precision == made.precision
+    made = made._replace(keys=1 - made.truth, confer=np.ones(2, np.float32))
+    settings = {"size": 1, "threshold": 0.5, "quantize": True, "balance": False, "seed": 0}
+    monkeypatch.setattr(generate, "_own_choice", lambda made, *_: made)
+    fingerprint, _ = generate.assemble(made, method, everyone.source, None, **settings)
+    loaded = Fingerprint.from_bytes(fingerprint.to_bytes())
+    assert loaded.parameters.get("precision") == made.precision
 
 
 def test_failure_says_what_happened_and_what_to_change():

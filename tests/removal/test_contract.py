@@ -37,9 +37,9 @@ QUERIES = {
 NETS = {"dp-sgd": ("resnet20", {"width": 2, "depth": 8})}
 
 KEYS = {
-    "attack", "family", "parameters", "net", "arguments", "seed", "recipe", "data", "transfer_set",
-    "transfer_images", "victim_sha256", "test_accuracy", "victim_accuracy", "agreement", "queries",
-    "seconds", "facts",
+    "attack", "family", "parameters", "net", "arguments", "seed", "recipe", "precision", "data",
+    "transfer_set", "transfer_images", "victim_sha256", "test_accuracy", "victim_accuracy",
+    "agreement", "queries", "seconds", "facts",
 }  # fmt: skip
 
 

@@ -42,6 +42,7 @@ def test_all_kernels_are_on_a_grid_and_nothing_else_changes():
     # At most half a step of 1/3 of the channel's largest weight.
     assert facts["bits"] == 3 and 0.1 < facts["max_relative_error"] <= 1 / 6 + 1e-6
     assert victim.weights_sha256 == before and removal.summary["recipe"] is None
+    assert removal.summary["precision"] is None
 
 
 @pytest.mark.parametrize("make", [lambda: Quantize(1), lambda: Quantize(17), lambda: TFLiteInt8(0)])
