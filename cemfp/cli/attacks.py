@@ -13,7 +13,7 @@ import click
 from cemfp.cli import options
 from cemfp.cli.generated import GeneratedCommand, options_of
 from cemfp.cli.thieves import RENAMED, make_thief, say, take_settings, with_pretrained
-from cemfp.cli.training import recipe_options
+from cemfp.cli.training import recipe_options, say_what_precision_costs
 from cemfp.cli.work import (
     check_replaceable,
     echo_json,
@@ -200,6 +200,7 @@ def _attack(
         given = {"attack": attack.name, "victim": victim, "data": data, **values, "out": out}
         settings = {"parameters": dataclasses.asdict(chosen), "recipe": dataclasses.asdict(recipe)}
         return echo_json(given | (settings if attack.recipe else settings | {"recipe": None}))
+    say_what_precision_costs(recipe)
     model = open_classifier(victim, scale, offset, role=Role.SOURCE, origin=Origin.SOURCE)
     with progress_bar(attack.name, quiet=quiet) as progress:
         thief = make_thief(model, data, recipe, progress, values)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,22 @@ def recipe_options(defaults: Recipe | None = None) -> list[click.Option]:
     from cemfp.training.loop import Recipe
 
     return options_of(defaults or Recipe(), precision=click.Choice(POLICIES))
+
+
+def say_what_precision_costs(recipe: Recipe) -> None:
+    """Say on standard error how inexact a lower precision is that was asked for by its name."""
+    from cemfp.numerics.precision import relative_error
+
+    if recipe.precision in ("auto", "float32"):
+        return
+    name = recipe.precision.removeprefix("mixed_")
+    # Where the machine cannot compute it, the training itself refuses it.
+    if math.isfinite(error := relative_error(name)):
+        click.echo(
+            f"Note: gradients in {name} differ from float32's by {error:.2g} of their norm, "
+            "measured on this machine with two convolutions.",
+            err=True,
+        )
 
 
 @click.command(cls=GeneratedCommand, generate=recipe_options)
@@ -83,6 +100,7 @@ def train(
     if dry_run:
         given = {"data": data, "labels_from": labels_from, "out": out}
         return echo_json(given | dataclasses.asdict(plan) | {"recipe": dataclasses.asdict(recipe)})
+    say_what_precision_costs(recipe)
     teacher = None
     if labels_from is not None:
         teacher = open_classifier(

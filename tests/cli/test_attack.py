@@ -1,6 +1,7 @@
 """`cemfp attack`: every attack from the command line, what it leaves, and bad input."""
 
 import json
+import math
 import shutil
 import sys
 
@@ -12,6 +13,7 @@ from cemfp.cli.thieves import say
 from cemfp.data import load
 from cemfp.models.classifier import Classifier, ClassifierConfig
 from cemfp.models.nets import NETS
+from cemfp.numerics import precision
 from cemfp.removal import REMOVALS
 
 SMALL = ("--width", 2, "--depth", 8)
@@ -267,3 +269,28 @@ def test_the_same_seed_steals_the_same_model(attack, tmp_path):
     assert one.weights_sha256 == two.weights_sha256 != three.weights_sha256
     images = load("digits").test.images
     np.testing.assert_array_equal(one.predict_labels(images), two.predict_labels(images))
+
+
+@pytest.mark.parametrize("command", ["train", "attack"])
+def test_a_lower_precision_that_is_asked_for_says_once_what_it_costs(
+    run, victim, tmp_path, bfloat16, command
+):
+    if command == "train":
+        given = ("train", *SMALL, "--images", 32)
+    else:
+        given = ("attack", "ftal", "--victim", victim, "--count", 32)
+    given += ("--data", "digits", *SHORT[:-1])
+    result = run(*given, "mixed_bfloat16", "--quiet", "--out", tmp_path / "low")
+    assert result.exit_code == 0, result.output
+    assert result.stderr.count("Note:") == len(result.stderr.splitlines()) == 1
+    assert f"bfloat16 differ from float32's by {bfloat16:.2g} of" in result.stderr
+    for silent in ("float32", "auto"):
+        result = run(*given, silent, "--quiet", "--out", tmp_path / silent)
+        assert (result.exit_code, result.stderr) == (0, "")
+    assert run(*given, "mixed_bfloat16", "--dry-run", "--out", tmp_path / "dry").stderr == ""
+
+
+def test_a_precision_that_cannot_be_computed_is_refused_without_a_note(fails, monkeypatch):
+    monkeypatch.setattr(precision, "relative_error", lambda name: math.inf)
+    settings = (*SMALL, *SHORT[:-1], "mixed_bfloat16", "--images", 32, "--quiet", "--out", "net")
+    assert "cannot differentiate" in fails("train", "--data", "digits", *settings)
