@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import io
-import json
 import math
 import zipfile
 from pathlib import Path
@@ -18,42 +17,20 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from cemfp.models.directory import (
+    CONFIG,
+    WEIGHTS,
+    ClassifierConfig,
+    ClassifierError,
+    read,
+    write,
+)
 from cemfp.models.keras_models import with_logits
 from cemfp.models.nets import NETS
-from cemfp.models.roles import Origin, Role
-from cemfp.storage.files import canonical_json, hash_bytes, read_json, write_atomic
 
-SCHEMA_VERSION = 1
-CONFIG, WEIGHTS = "config.json", "weights.npz"
+__all__ = ["CONFIG", "WEIGHTS", "Classifier", "ClassifierConfig", "ClassifierError"]
+
 PIXELS_AT_ONCE = 500 * 32 * 32
-
-
-class ClassifierError(ValueError):
-    """A classifier cannot be read or used; the message names the file and says what to do."""
-
-
-@dataclasses.dataclass(frozen=True)
-class ClassifierConfig:
-    """What a classifier is, all of it JSON.
-
-    Attributes:
-        net: Name in `NETS`, or `keras` for a user's own model, which cannot be rebuilt from here.
-        input_shape: Height, width and channels.
-        classes: Number of classes.
-        arguments: Keyword arguments of the net's builder.
-        role: What it may be used for; see `roles.Role`.
-        origin: Where its labels came from; see `roles.Origin`.
-        training: Whatever describes its training: recipe, seed, data provenance, source's hash,
-            accuracies.
-    """
-
-    net: str
-    input_shape: tuple[int, int, int]
-    classes: int
-    arguments: dict[str, Any] = dataclasses.field(default_factory=dict)
-    role: str = Role.SOURCE
-    origin: str = Origin.SOURCE
-    training: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 
 class Classifier:
@@ -139,7 +116,7 @@ class Classifier:
         return Classifier(self.model, config)
 
     def save(self, directory: Path) -> None:
-        """Write `weights.npz`, then `config.json`, which holds the hashes of both.
+        """Write `weights.npz` and `config.json`; the latter holds the hash of both.
 
         Raises:
             ClassifierError: The classifier wraps a user's own Keras model, whose architecture is
@@ -150,20 +127,11 @@ class Classifier:
                 "expected a net of this package. Received: a Keras model; "
                 "keep its .keras file instead"
             )
-        directory = Path(directory)
-        directory.mkdir(parents=True, exist_ok=True)
         buffer = io.BytesIO()
         np.savez(
             buffer, **{f"{i:04d}": weight for i, weight in enumerate(self.model.get_weights())}
         )
-        write_atomic(directory / WEIGHTS, buffer.getvalue())
-        config = {
-            "schema_version": SCHEMA_VERSION,
-            "weights_file_sha256": hash_bytes(buffer.getvalue()),
-            **dataclasses.asdict(self.config),
-        }
-        config["config_sha256"] = hash_bytes(canonical_json(config).encode())
-        write_atomic(directory / CONFIG, json.dumps(config, indent=2).encode())
+        write(Path(directory), self.config, buffer.getvalue())
 
     @classmethod
     def load(cls, directory: Path) -> Classifier:
@@ -173,7 +141,7 @@ class Classifier:
             ClassifierError: A file is missing, was altered, or does not fit the net that it names.
         """
         directory = Path(directory)
-        config, data = _read_checked(directory)
+        config, data = read(directory)
         try:
             model = NETS[config.net](config.input_shape, config.classes, **config.arguments)
             with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
@@ -213,47 +181,6 @@ class Classifier:
         wrapped = with_logits(model, scale=scale, offset=offset)
         arguments = {"scale": scale, "offset": offset}
         return cls(wrapped, ClassifierConfig("keras", tuple(shape[1:]), output[-1], arguments))
-
-
-def _read_checked(directory: Path) -> tuple[ClassifierConfig, bytes]:
-    """Return a directory's config and the bytes of its weights, hash compared."""
-    try:
-        raw = read_json(directory / CONFIG)
-        data = (directory / WEIGHTS).read_bytes()
-    except (OSError, ValueError) as error:
-        raise ClassifierError(
-            f"expected a classifier directory with {CONFIG} and {WEIGHTS}. "
-            f"Received: {directory} ({error})"
-        ) from error
-    _check_config(directory / CONFIG, raw)
-    try:
-        version, expected = raw.pop("schema_version"), raw.pop("weights_file_sha256")
-        raw["input_shape"] = tuple(raw["input_shape"])
-        config = ClassifierConfig(**raw)
-        Role(config.role), Origin(config.origin)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise ClassifierError(
-            f"{directory / CONFIG}: not a classifier's config ({error})"
-        ) from error
-    if version != SCHEMA_VERSION:
-        raise ClassifierError(
-            f"expected schema version {SCHEMA_VERSION}. Received: {version} in {directory / CONFIG}"
-        )
-    if hash_bytes(data) != expected:
-        raise ClassifierError(
-            f"{directory / WEIGHTS}: not what was written (hash differs); train or copy it again"
-        )
-    return config, data
-
-
-def _check_config(path: Path, raw: Any) -> None:
-    """Take the config's own hash out and compare it; earlier files have none."""
-    expected = raw.pop("config_sha256", None) if isinstance(raw, dict) else None
-    if expected is not None and hash_bytes(canonical_json(raw).encode()) != expected:
-        raise ClassifierError(
-            f"{path}: not what was written (hash differs), its role and origin cannot be trusted; "
-            "write the classifier or copy it again"
-        )
 
 
 def _is_fixed(shape: Any, rank: int) -> bool:

@@ -8,6 +8,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
@@ -19,9 +20,8 @@ from cemfp.storage.store import StoreError
 
 T = TypeVar("T")
 
-OLDEST_UPLOAD_SECONDS = 24 * 3600  # what began earlier has died
-
 _WAITS = (0.1, 2.0)  # seconds before the second and the third try
+_TEMPORARY = "tmp"
 
 
 def without_password(uri: str) -> str:
@@ -43,7 +43,6 @@ class RemoteFiles:
         self.uri = uri.rstrip("/")
         self.name = without_password(self.uri)
         self._root = ""  # what the file system calls the URI
-        self._swept = False
         self._connection: AbstractFileSystem | None = None
         self._turn = threading.Lock()  # an FTP connection serves one thread at a time
         with self._errors():
@@ -65,8 +64,7 @@ class RemoteFiles:
                 return
             # Object stores put a whole object or none, but on other file systems half of a file
             # can be seen. There, a move is atomic. Done everywhere, for one way to do it.
-            self._sweep(system)
-            temporary = f"{self._root}/tmp/{int(time.time())}-{secrets.token_hex(16)}"
+            temporary = f"{self._root}/{_TEMPORARY}/{secrets.token_hex(16)}"
             try:
                 system.put_file(str(source), temporary)
                 _move(system, temporary, target)
@@ -77,21 +75,6 @@ class RemoteFiles:
 
         with self._errors():
             self._ask(put)
-
-    def _sweep(self, system: AbstractFileSystem) -> None:
-        """Delete, once in this object's life, uploads that died; never at the cost of a live one.
-
-        The name says when an upload began, since not all file systems know when a file was written.
-        """
-        if self._swept:
-            return
-        self._swept = True
-        # Another machine may sweep at the same time, and there may be no such folder yet.
-        with contextlib.suppress(FileNotFoundError):
-            for file in system.ls(f"{self._root}/tmp", detail=True):
-                began = PurePosixPath(file["name"]).name.split("-")[0]
-                if began.isdecimal() and int(began) < time.time() - OLDEST_UPLOAD_SECONDS:
-                    system.rm_file(file["name"])
 
     def download(self, path: str, target: Path) -> None:
         """Copy the file at `path` to `target`; `FileNotFoundError` if there is none."""
@@ -123,6 +106,26 @@ class RemoteFiles:
 
         with contextlib.suppress(FileNotFoundError):
             self._ask(remove)
+
+    def sweep(self, seconds: float, *, before: str) -> None:
+        """Delete what uploads that died left behind, if it is `seconds` older than file `before`.
+
+        Both times are the file system's own, so that no machine's clock counts. Where it knows of
+        none, and where names are not those that `upload` gives, files stay.
+        """
+
+        def sweep(system: AbstractFileSystem) -> None:
+            newest = _modified(system, f"{self._root}/{before}")
+            left = _left(system, f"{self._root}/{_TEMPORARY}") if newest else []
+            for path in left:
+                # Not there any more: an upload has ended, or another machine was faster.
+                with contextlib.suppress(FileNotFoundError):
+                    changed = _modified(system, path)
+                    if newest and changed and (newest - changed).total_seconds() > seconds:
+                        system.rm_file(path)
+
+        with self._errors():
+            self._ask(sweep)
 
     def _ask(self, operation: Callable[[AbstractFileSystem], T]) -> T:
         """Run what may be run again; of its errors, `FileNotFoundError` is passed on as it is."""
@@ -188,6 +191,26 @@ def _find(system: AbstractFileSystem, folder: str) -> list[str]:
         return []
     # With details, since without them some file systems return names, others paths.
     return [file["name"] for each in inner for file in system.ls(each["name"], detail=True)]
+
+
+def _left(system: AbstractFileSystem, folder: str) -> list[str]:
+    """Return the paths of files in `folder` whose names are those of uploads."""
+    try:
+        files = system.ls(folder, detail=True)
+    except FileNotFoundError:
+        return []
+    paths = [file["name"] for file in files if file["type"] == "file"]
+    return [path for path in paths if re.fullmatch("[0-9a-f]{32}", PurePosixPath(path).name)]
+
+
+def _modified(system: AbstractFileSystem, path: str) -> datetime | None:
+    """Return when a file was last written to, by the file system's clock; None if it cannot say."""
+    try:
+        return system.modified(path)
+    except NotImplementedError:
+        # FTP's "20261126104728" in UTC, which fsspec passes on as it is.
+        said = str(system.info(path).get("modify"))
+        return datetime.strptime(said[:14], "%Y%m%d%H%M%S") if said[:14].isdigit() else None
 
 
 def _advice(uri: str, error: Exception) -> str:

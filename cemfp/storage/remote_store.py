@@ -26,6 +26,7 @@ __all__ = ["RemoteStore", "open_store", "without_password"]
 
 _CACHES = "~/.cache/cemfp/remote"
 _LISTING_SECONDS = 10.0
+_DEAD_SECONDS = 86_400.0  # since an upload last grew
 _END_BYTES = 1 << 16  # of an object; a manifest and the list of members take far less
 
 
@@ -60,7 +61,9 @@ class RemoteStore(Store):
 
     A result is in the cache before it is uploaded, so that no failure of the network loses it.
     Until it is uploaded, `has` says no and `get` uploads it first. Whoever dies in an upload may
-    leave a file in `<uri>/tmp`, which nothing reads and which an upload a day later deletes.
+    leave a file in `<uri>/tmp`, which nothing reads. The first upload of another store object
+    deletes it once it is a day older than what was uploaded: a live upload is written to, or on
+    object stores not to be seen. One that stood still for so long fails, and is made again later.
 
     Attributes:
         root: Directory of the cache.
@@ -72,6 +75,7 @@ class RemoteStore(Store):
         own = hash_bytes(self._files.name.encode())[:16]
         super().__init__(cache or Path(_CACHES, own).expanduser())
         self.uri = self._files.uri
+        self._swept = False
         self._listing = _Listing(lambda: self._files.names("objects"))
 
     def has(self, key: str) -> bool:
@@ -140,6 +144,16 @@ class RemoteStore(Store):
             self._files.upload(temporary / "entry.zip", _object(key))
         self._pending(key).unlink(missing_ok=True)
         self._listing.keys.add(key)
+        self._sweep_uploads(_object(key))
+
+    def _sweep_uploads(self, uploaded: str) -> None:
+        """Delete what uploads that died long ago left, after the first upload of this process."""
+        if self._swept:
+            return
+        self._swept = True
+        # No reason to fail: the result is there, and the next process tries again.
+        with contextlib.suppress(StoreError):
+            self._files.sweep(_DEAD_SECONDS, before=uploaded)
 
     def _download(self, key: str) -> None:
         if self._entry(key).is_dir():

@@ -1,9 +1,11 @@
 """Classifiers on disk, damaged and whole, and a user's own Keras models."""
 
+import dataclasses
 import hashlib
 import io
 import json
 import pickle  # noqa: TID251 - to show that a pickle is refused
+import shutil
 
 import numpy as np
 import pytest
@@ -41,12 +43,33 @@ def images(count=5):
     return np.random.default_rng(1).random((count, *SHAPE)).astype(np.float32)
 
 
+def contents(directory):
+    return json.loads((directory / "config.json").read_text())
+
+
+def edit(directory, **changes):
+    """Change entries of the config as somebody would who does not know about its hash."""
+    (directory / "config.json").write_text(json.dumps(contents(directory) | changes, indent=2))
+
+
 def alter(directory, **changes):
-    """Change a config and leave out its hash, which earlier files do not have."""
-    path = directory / "config.json"
-    config = json.loads(path.read_text()) | changes
+    """Change entries of the config as somebody would who knows about its hash."""
+    edit(directory, **changes)
+    edit(directory, config_sha256=digest(contents(directory)))
+
+
+def digest(config):
+    """The hash of a config as the format defines it."""
+    rest = {name: value for name, value in config.items() if name != "config_sha256"}
+    text = json.dumps(rest, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def as_before_the_hash(directory):
+    """Make it what earlier versions wrote."""
+    config = contents(directory) | {"schema_version": 1}
     del config["config_sha256"]
-    path.write_text(json.dumps(config))
+    (directory / "config.json").write_text(json.dumps(config, indent=2))
 
 
 def replace_weights(directory, data):
@@ -73,22 +96,6 @@ def test_round_trip_is_bit_identical(classifier, saved):
         loaded.predict_logits(images()), classifier.predict_logits(images())
     )
     assert (loaded.role, loaded.origin, loaded.classes) == ("defender", "surrogate", CLASSES)
-
-
-def test_an_edited_role_is_noticed(saved):
-    path = saved / "config.json"
-    text = path.read_text()
-    assert text.count('"role": "defender"') == 1
-    path.write_text(text.replace('"role": "defender"', '"role": "evaluation"'))
-    with pytest.raises(ClassifierError, match=r"config\.json: not what was written.*copy it again"):
-        Classifier.load(saved)
-    path.write_text(json.dumps(json.loads(text)))  # other spaces are no other content
-    assert Classifier.load(saved).role == "defender"
-
-
-def test_a_config_of_earlier_versions_has_no_hash(saved):
-    alter(saved)
-    assert Classifier.load(saved).role == "defender"
 
 
 def test_only_two_files_are_written_and_neither_holds_a_pickle(saved):
@@ -151,8 +158,8 @@ def test_a_config_with_strange_entries_is_refused(saved, changes):
 
 
 def test_a_config_from_a_later_version_is_refused(saved):
-    alter(saved, schema_version=2)
-    with pytest.raises(ClassifierError, match=r"schema version 1. Received: 2"):
+    alter(saved, schema_version=3)
+    with pytest.raises(ClassifierError, match=r"schema version 2 or before. Received: 3"):
         Classifier.load(saved)
 
 
@@ -161,6 +168,71 @@ def test_a_config_that_is_none_is_refused(saved, text):
     (saved / "config.json").write_text(text, encoding="latin-1")
     with pytest.raises(ClassifierError, match=r"config.json"):
         Classifier.load(saved)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"role": "attacker"},
+        {"origin": "reference"},
+        {"training": {"seed": 4}},
+        {"training": {"seed": 3.0}},
+        {"classes": CLASSES + 1},
+        {"weights_file_sha256": "0" * 64},
+        {"config_sha256": "0" * 64},
+        {"config_sha256": None},
+    ],
+    ids=str,
+)
+def test_an_edited_config_is_found_and_said_in_one_line(saved, changes):
+    edit(saved, **changes)
+    with pytest.raises(ClassifierError, match=r"config.json: not what was written") as caught:
+        Classifier.load(saved)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_hash_cannot_just_be_left_out(saved):
+    config = contents(saved)
+    del config["config_sha256"]
+    (saved / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ClassifierError, match="not what was written"):
+        Classifier.load(saved)
+
+
+def test_a_copy_loads_and_so_does_another_layout_of_the_same_json(saved, classifier, tmp_path):
+    copy = shutil.copytree(saved, tmp_path / "copy")
+    turned = dict(reversed(contents(copy).items()))
+    (copy / "config.json").write_text(json.dumps(turned, separators=(" ,", ":  ")) + "\r\n")
+    assert Classifier.load(copy).config == classifier.config
+    # Saved again, it is the same file byte by byte.
+    Classifier.load(copy).save(tmp_path / "again")
+    texts = [(path / "config.json").read_bytes() for path in (saved, tmp_path / "again")]
+    assert texts[0] == texts[1]
+
+
+def test_the_hash_is_that_of_canonical_json(saved):
+    assert contents(saved)["config_sha256"] == digest(contents(saved))
+
+
+def test_what_json_changes_in_a_record_is_no_edit(classifier, tmp_path):
+    record = {"sizes": (1, 2), "by class": {3: 0.1}, "spent": float("inf"), "name": "K\u00e4fer"}
+    config = dataclasses.replace(classifier.config, training=record)
+    Classifier(classifier.model, config).save(tmp_path)
+    expected = record | {"sizes": [1, 2], "by class": {"3": 0.1}}
+    assert Classifier.load(tmp_path).config.training == expected
+
+
+def test_a_directory_from_before_the_hash_is_loaded(saved, classifier):
+    as_before_the_hash(saved)
+    assert Classifier.load(saved).config == classifier.config
+    edit(saved, config_sha256=digest(contents(saved)))
+    with pytest.raises(ClassifierError, match="not a classifier's config"):
+        Classifier.load(saved)
+
+
+def test_another_role_is_another_directory(saved, classifier, tmp_path):
+    Classifier.load(saved).with_role(Role.CALIBRATION).save(tmp_path / "other")
+    assert Classifier.load(tmp_path / "other").role == Role.CALIBRATION
 
 
 class Payload:

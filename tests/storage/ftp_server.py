@@ -8,10 +8,11 @@ import warnings
 class Server:
     """Serves `folder` to user `me` with password `secret` from creation to `stop`.
 
-    `commands` are all that it was asked, the names only. A `read_only` server refuses to write.
+    `commands` are all that it was asked, the names only. A `read_only` server refuses to write, one
+    without `may_delete` to delete.
     """
 
-    def __init__(self, folder, port=0, read_only=False):
+    def __init__(self, folder, port=0, read_only=False, may_delete=True):
         with warnings.catch_warnings():
             # asyncore and asynchat, which it builds on in Python 3.11
             warnings.simplefilter("ignore", DeprecationWarning)
@@ -20,7 +21,9 @@ class Server:
             from pyftpdlib.servers import FTPServer
         logging.getLogger("pyftpdlib").setLevel(logging.CRITICAL)
         users = DummyAuthorizer()
-        users.add_user("me", "secret", str(folder), perm="elr" if read_only else "elradfmwMT")
+        permissions = "elr" if read_only else "elradfmwMT"
+        permissions = permissions if may_delete else permissions.replace("d", "")
+        users.add_user("me", "secret", str(folder), perm=permissions)
         self.commands = commands = []
 
         class Handler(FTPHandler):

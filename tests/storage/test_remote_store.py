@@ -1,3 +1,6 @@
+import datetime
+import ftplib
+import os
 import shutil
 import signal
 import subprocess
@@ -6,6 +9,7 @@ import threading
 import time
 import uuid
 
+import fsspec
 import pytest
 
 from cemfp.engine.jobs import obtain
@@ -197,15 +201,88 @@ def test_a_writer_killed_in_mid_upload_leaves_nothing_to_believe(machine, server
     assert elsewhere.has(KEY) and read(elsewhere) == bytes(4_000_000)
 
 
-def test_uploads_that_died_long_ago_are_swept_and_no_other(machine, server):
-    put(machine("here"), key=hash_bytes(b"another"))
-    folder = server.folder / "team/study/tmp"
-    now = int(time.time())
-    names = [f"{now - 25 * 3600}-ab", f"{now - 23 * 3600}-ab", "of another sort"]
-    for name in names:
-        (folder / name).write_bytes(b"half")
-    put(machine("elsewhere"))
-    assert sorted(path.name for path in folder.iterdir()) == sorted(names[1:])
+DAY = 86_400
+
+
+def leave(server, name, age):
+    """Put a file where uploads begin, last written to `age` seconds ago."""
+    path = server.folder / "team/study/tmp" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"half of an entry")
+    os.utime(path, (time.time() - age,) * 2)
+    return path
+
+
+def test_the_first_upload_deletes_what_died_a_day_ago_and_no_more(machine, server):
+    dead = leave(server, "0" * 32, DAY + 60)
+    live, foreign = leave(server, "1" * 32, DAY - 60), leave(server, "notes.txt", 9 * DAY)
+    here = machine("here")
+    assert not here.has(KEY) and dead.exists()  # who only reads deletes nothing
+    put(here)
+    assert not dead.exists() and live.exists() and foreign.exists()
+    assert read(machine("elsewhere")) == b"alpha"
+    # One look for each process; the next one looks again.
+    late = leave(server, "2" * 32, 2 * DAY)
+    put(here, key=hash_bytes(b"another"))
+    assert late.exists()
+    put(machine("third"), key=hash_bytes(b"third"))
+    assert not late.exists()
+
+
+def test_the_servers_clock_counts(machine, server):
+    # A server whose clock is ten days behind: what it takes for now is the object's time.
+    put(machine("here"))
+    then = time.time() - 10 * DAY
+    os.utime(*[path for path in files(server) if path.suffix == ".zip"], (then, then))
+    live, dead = leave(server, "0" * 32, 10.5 * DAY), leave(server, "1" * 32, 11.5 * DAY)
+    name = f"objects/{KEY[:2]}/{KEY}.zip"
+    remote_files.RemoteFiles(server.uri).sweep(DAY, before=name)
+    assert live.exists() and not dead.exists()
+
+
+def test_an_upload_that_is_under_way_is_not_touched(machine, server):
+    name = f"team/study/tmp/{'a' * 32}"
+    leave(server, "b" * 32, 2 * DAY)
+    with ftplib.FTP() as other:
+        other.connect("127.0.0.1", server.port)
+        other.login("me", "secret")
+        with other.transfercmd(f"STOR {name}") as connection:
+            connection.sendall(b"first half, ")
+            put(machine("here"))
+            connection.sendall(b"second half")
+        other.voidresp()
+        other.rename(name, "team/study/whole")
+    assert (server.folder / "team/study/whole").read_bytes() == b"first half, second half"
+    assert there(server) == [f"objects/{KEY[:2]}/{KEY}.zip", "whole"]
+
+
+def test_what_may_not_be_deleted_fails_no_upload(tmp_path, no_waits):
+    server = Server(tmp_path, may_delete=False)
+    try:
+        dead = leave(server, "0" * 32, 2 * DAY)
+        store = open_store(server.uri, cache=tmp_path / "cache")
+        put(store)
+        assert dead.exists() and store.has(KEY)
+        assert "DELE" in server.commands
+    finally:
+        server.stop()
+
+
+@pytest.mark.parametrize("knows", [True, False])
+def test_another_file_system_is_swept_if_it_knows_when_a_file_was_written(
+    memory, monkeypatch, knows
+):
+    store, system = memory("here"), fsspec.filesystem("memory")
+    folder = f"/{store.uri.removeprefix('memory://')}/tmp"
+    paths = {age: f"{folder}/{age:032x}" for age in (DAY - 60, DAY + 60)}
+    for age, path in paths.items():
+        system.pipe_file(path, b"half")
+        system.store[path].modified -= datetime.timedelta(seconds=age)
+    if not knows:
+        monkeypatch.setattr(type(system), "modified", fsspec.AbstractFileSystem.modified)
+    put(store)
+    assert store.has(KEY) and system.exists(paths[DAY - 60])
+    assert system.exists(paths[DAY + 60]) != knows
 
 
 @pytest.mark.parametrize("place", [100, -10, None])

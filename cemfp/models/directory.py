@@ -1,0 +1,113 @@
+"""A classifier's directory: what it is in `config.json`, its weights in `weights.npz`.
+
+Both are hashed, so that damage and an edited role are noticed. The hashes are no signature: who
+rewrites a file can rewrite its hash. Nothing here is code.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+from cemfp.models.roles import Origin, Role
+from cemfp.storage.files import hash_bytes, read_json, write_atomic
+
+SCHEMA_VERSION = 2
+UNSEALED = 1  # the version before the config had a hash of its own
+CONFIG, WEIGHTS = "config.json", "weights.npz"
+WEIGHTS_HASH, CONFIG_HASH = "weights_file_sha256", "config_sha256"
+
+
+class ClassifierError(ValueError):
+    """A classifier cannot be read or used; the message names the file and says what to do."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ClassifierConfig:
+    """What a classifier is, all of it JSON.
+
+    Attributes:
+        net: Name in `NETS`, or `keras` for a user's own model, which cannot be rebuilt from here.
+        input_shape: Height, width and channels.
+        classes: Number of classes.
+        arguments: Keyword arguments of the net's builder.
+        role: What it may be used for; see `roles.Role`.
+        origin: Where its labels came from; see `roles.Origin`.
+        training: Whatever describes its training: recipe, seed, data provenance, source's hash,
+            accuracies.
+    """
+
+    net: str
+    input_shape: tuple[int, int, int]
+    classes: int
+    arguments: dict[str, Any] = dataclasses.field(default_factory=dict)
+    role: str = Role.SOURCE
+    origin: str = Origin.SOURCE
+    training: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+
+def write(directory: Path, config: ClassifierConfig, weights: bytes) -> None:
+    """Write both files; the config comes last and holds the weights' hash and its own."""
+    directory.mkdir(parents=True, exist_ok=True)
+    write_atomic(directory / WEIGHTS, weights)
+    head = {"schema_version": SCHEMA_VERSION, WEIGHTS_HASH: hash_bytes(weights)}
+    content = head | dataclasses.asdict(config)
+    text = json.dumps({CONFIG_HASH: _hash(content), **content}, indent=2)
+    write_atomic(directory / CONFIG, text.encode())
+
+
+def read(directory: Path) -> tuple[ClassifierConfig, bytes]:
+    """Return a directory's config and the bytes of its weights, hashes compared.
+
+    Raises:
+        ClassifierError: A file is missing or was altered, or the config is not one.
+    """
+    try:
+        raw = read_json(directory / CONFIG)
+        data = (directory / WEIGHTS).read_bytes()
+    except (OSError, ValueError) as error:
+        raise ClassifierError(
+            f"expected a classifier directory with {CONFIG} and {WEIGHTS}. "
+            f"Received: {directory} ({error})"
+        ) from error
+    try:
+        _check(directory / CONFIG, raw)
+        del raw["schema_version"]
+        expected, raw["input_shape"] = raw.pop(WEIGHTS_HASH), tuple(raw["input_shape"])
+        config = ClassifierConfig(**raw)
+        Role(config.role), Origin(config.origin)
+    except ClassifierError:
+        raise
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ClassifierError(
+            f"{directory / CONFIG}: not a classifier's config ({error})"
+        ) from error
+    if hash_bytes(data) != expected:
+        raise ClassifierError(
+            f"{directory / WEIGHTS}: not what was written (hash differs); train or copy it again"
+        )
+    return config, data
+
+
+def _check(path: Path, raw: dict[str, Any]) -> None:
+    """Compare version and hash of a config, and take the hash out."""
+    version = raw["schema_version"]
+    if version not in (UNSEALED, SCHEMA_VERSION):
+        raise ClassifierError(
+            f"expected schema version {SCHEMA_VERSION} or before. Received: {version} in {path}"
+        )
+    if version != UNSEALED and raw.pop(CONFIG_HASH, None) != _hash(raw):
+        raise ClassifierError(
+            f"{path}: not what was written (hash differs); roles are decided in training, not "
+            "edited: train or copy it again"
+        )
+
+
+def _hash(content: dict[str, Any]) -> str:
+    """Hash of a config's JSON, whatever its layout and the order of its keys."""
+    # To JSON and back: keys are text then, and tuples lists, as in the file. Not `canonical_json`,
+    # for which a training with an infinite number in its record could not be saved.
+    plain = json.loads(json.dumps(content))
+    return hash_bytes(json.dumps(plain, sort_keys=True, separators=(",", ":")).encode())
