@@ -37,7 +37,8 @@ def main(names: tuple[str, ...], quick: bool) -> None:
         if not quick:
             RESULTS.mkdir(exist_ok=True)
             text = json.dumps({"machine": facts, "sections": results}, indent=2)
-            (RESULTS / f"{name}.json").write_text(text + "\n")
+            played = f"-{facts['played'].lower()}" if "played" in facts else ""
+            (RESULTS / f"{name}{played}.json").write_text(text + "\n")
 
 
 def table(result: dict[str, Any]) -> str:

@@ -27,6 +27,7 @@ Progress = Callable[[int, int, str], None]
 
 LONGEST_SECONDS = 120.0  # of a section's timed rounds, whatever the machine
 FEWEST_ROUNDS = 2
+LIMIT = "ONEDNN_MAX_CPU_ISA"  # with it a newer CPU plays an older one
 IDLE_LOAD = 0.7  # processes that ran or waited in the last minute, on average
 
 
@@ -215,10 +216,12 @@ def machine() -> dict[str, Any]:
         for flag in ("avx512f", "avx512_bf16", "amx_bf16")
         if flag in facts.get("flags", "").split()
     ]
+    limit = os.environ.get(LIMIT)
     return {
         "cpu": facts.get("model name", platform.processor()),
         "logical_cores": os.cpu_count(),
         "instructions": formats,
+        **({"played": limit} if limit else {}),
         "python": platform.python_version(),
         "tensorflow": tf.__version__,
         "load_before": round(os.getloadavg()[0], 2),

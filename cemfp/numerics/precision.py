@@ -58,8 +58,13 @@ def relative_error(name: str) -> float:
     return float(tf.norm(found - exact) / tf.norm(exact))
 
 
+def computes(name: str) -> bool:
+    """Return whether this machine can differentiate convolutions in the format `name` at all."""
+    return name == "float32" or math.isfinite(relative_error(name))
+
+
 def _require(name: str) -> None:
-    if name != "float32" and not math.isfinite(relative_error(name)):
+    if not computes(name):
         raise ValueError(
             f"expected a precision that this machine computes. Received: {name}, which it cannot "
             "differentiate convolutions in; take float32 or auto"
@@ -70,7 +75,7 @@ def _require(name: str) -> None:
 def _fastest() -> str:
     """Time a convolution of a small ResNet, forward and backward, in each format (under 1 s)."""
     half = "mixed_float16" if tf.config.list_physical_devices("GPU") else "mixed_bfloat16"
-    if not math.isfinite(relative_error(half.removeprefix("mixed_"))):
+    if not computes(half.removeprefix("mixed_")):
         return "float32"
     gain = _seconds(tf.float32) / _seconds(tf.as_dtype(half.removeprefix("mixed_")))
     return half if gain > MINIMUM_GAIN else "float32"
