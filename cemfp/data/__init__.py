@@ -11,6 +11,7 @@ from cemfp.data.dataset import DataError, Dataset, Provenance, Split, make_datas
 from cemfp.data.digits import load_digits, load_turned_digits
 from cemfp.data.imagenet32 import load_imagenet32, load_imagenet32_100
 from cemfp.data.imagenet224 import load_imagenet224
+from cemfp.data.variants import variants_of
 
 DATASETS: dict[str, Callable[[], Dataset]] = {
     "digits": load_digits,
@@ -20,6 +21,7 @@ DATASETS: dict[str, Callable[[], Dataset]] = {
     "imagenet32": load_imagenet32,
     "imagenet32-100": load_imagenet32_100,
     "imagenet224": load_imagenet224,
+    **variants_of("cifar10", load_cifar10),
 }
 
 

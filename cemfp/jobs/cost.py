@@ -10,7 +10,8 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any
 
-from cemfp.training.loop import Recipe
+from cemfp.data.variants import VARIANTS
+from cemfp.training.recipe import Recipe
 
 if TYPE_CHECKING:
     from cemfp.jobs.train import Net
@@ -21,6 +22,7 @@ SIZES: dict[str, tuple[tuple[int, int, int], int, int]] = {
     "digits": ((8, 8, 1), 10, 1_200),
     "digits-turned": ((8, 8, 1), 10, 1_200),
     "cifar10": ((32, 32, 3), 10, 50_000),
+    **{f"cifar10-{variant}": ((32, 32, 3), 10, 50_000) for variant in VARIANTS},
     "cinic10": ((32, 32, 3), 10, 90_000),
     "imagenet32": ((32, 32, 3), 1_000, 1_281_167),
     "imagenet32-100": ((32, 32, 3), 100, 129_359),

@@ -9,12 +9,14 @@ import pytest
 from cemfp import data
 from cemfp.data import DATASETS, DataError, Split, make_dataset, subset
 from cemfp.data.download import data_directory
+from cemfp.data.variants import VARIANTS
 
 DIGITS_SHA256 = "993be00209da4d16abfb818720296d42406a6d34444f76369388a3b198f59dc8"
 
 
 TFDS_NAMES = {
     "cifar10": "cifar10",
+    **{f"cifar10-{variant}": "cifar10" for variant in VARIANTS},
     "imagenet32": "imagenet_resized/32x32",
     "imagenet32-100": "imagenet_resized/32x32",
     "imagenet224": "imagenet2012",
@@ -32,7 +34,11 @@ def require(name):
         pytest.skip("CINIC-10 is not in the data directory; set CEMFP_DATA_DIR")
 
 
-@pytest.fixture(params=DATASETS, scope="module")
+# One variant stands for all: `test_variants.py` has what tells them apart.
+SETS = [name for name in DATASETS if "-" not in name or name in ("digits-turned", "imagenet32-100")]
+
+
+@pytest.fixture(params=[*SETS, "cifar10-noise1"], scope="module")
 def dataset(request):
     require(request.param)
     return data.load(request.param)
