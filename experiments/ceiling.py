@@ -12,7 +12,7 @@ from pathlib import Path
 from cemfp.jobs.train import Net, TrainNet
 from cemfp.jobs.zoo import FIRST_SEED, Profile, owned
 from cemfp.models.roles import Role
-from cemfp.training.loop import Recipe
+from cemfp.training.recipe import Recipe
 from experiments import markdown
 from experiments.common import PAPER, Rows
 from experiments.jobs.nets import DescribeNet

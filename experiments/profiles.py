@@ -7,7 +7,7 @@ import dataclasses
 from cemfp.jobs.train import Net
 from cemfp.jobs.zoo import Profile
 from cemfp.protect.profile import DEMO
-from cemfp.training.loop import Recipe
+from cemfp.training.recipe import Recipe
 
 # The cheapest nets that are worth telling apart: two cores train thirty-four of them.
 _SMALL_SOURCE = Recipe(epochs=5, batch_size=128, learning_rate=0.3, crop=20, full_size=0.2)

@@ -44,7 +44,7 @@ def tiny_zoo(tmp_path_factory):
     """
     from cemfp.data import load
     from cemfp.training.from_scratch import Plan, train_classifier
-    from cemfp.training.loop import Recipe
+    from cemfp.training.recipe import Recipe
 
     root, digits = tmp_path_factory.mktemp("zoo"), load("digits")
     owner = Recipe(

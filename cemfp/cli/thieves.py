@@ -15,7 +15,7 @@ from cemfp.models.roles import Role
 if TYPE_CHECKING:
     from cemfp.models.classifier import Classifier
     from cemfp.removal import Thief
-    from cemfp.training.loop import Recipe
+    from cemfp.training.recipe import Recipe
 
 # Fields whose name is that of an option which all commands share.
 RENAMED = {"scale": "noise_scale"}
@@ -23,7 +23,7 @@ RENAMED = {"scale": "noise_scale"}
 
 def take_settings(attack: Any, values: dict[str, Any]) -> tuple[Any, Recipe]:
     """Take the hyper-parameters, the recipe and the net's arguments out of what was typed."""
-    from cemfp.training.loop import Recipe
+    from cemfp.training.recipe import Recipe
 
     def take(cls: Any) -> Any:
         names = [field.name for field in dataclasses.fields(cls)]

@@ -21,13 +21,13 @@ from cemfp.cli.work import (
 from cemfp.models.roles import Origin, Role
 
 if TYPE_CHECKING:
-    from cemfp.training.loop import Recipe
+    from cemfp.training.recipe import Recipe
 
 
 def recipe_options(defaults: Recipe | None = None) -> list[click.Option]:
     """Return an option per field of `Recipe`, with the values of `defaults`."""
     from cemfp.numerics.precision import POLICIES
-    from cemfp.training.loop import Recipe
+    from cemfp.training.recipe import Recipe
 
     return options_of(defaults or Recipe(), precision=click.Choice(POLICIES))
 
@@ -121,7 +121,7 @@ def _settings(labelled: bool, values: dict[str, Any]) -> tuple[Any, Any]:
         click.UsageError: Options that contradict each other.
     """
     from cemfp.training.from_scratch import Plan
-    from cemfp.training.loop import Recipe
+    from cemfp.training.recipe import Recipe
 
     labels = values.pop("labels")
     role = values.pop("role") or (Role.ATTACKER if labelled else Role.SOURCE).value

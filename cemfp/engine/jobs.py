@@ -32,7 +32,9 @@ class Job(ABC):
 
     A subclass is itself a `@dataclass(frozen=True)`. Its fields are None, bool, int, float or str
     of Python's own types, tuples, frozen dataclasses, or other jobs, nested at will. A field with
-    `metadata={"identity": False}` changes nothing in the result and stays out of the key.
+    `metadata={"identity": False}` changes nothing in the result and stays out of the key. One with
+    `metadata={"omit_default": True}` came later, and stays out as long as it has its default, which
+    stands for what was done before: keys of stored results stay valid.
 
     Attributes:
         kind: Name of this sort of job, part of the key.
@@ -159,6 +161,10 @@ def _describe_fields(value: Any) -> dict[str, Any]:
         field.name: _encode(getattr(value, field.name), _describe, field.name)
         for field in dataclasses.fields(value)
         if field.metadata.get("identity", True)
+        and not (
+            field.metadata.get("omit_default", False)
+            and getattr(value, field.name) == field.default
+        )
     }
 
 

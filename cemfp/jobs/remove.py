@@ -23,7 +23,7 @@ from cemfp.storage.files import read_json, write_atomic
 from cemfp.storage.store import Store
 from cemfp.suspects import Suspect, answer_labels, open_suspect
 from cemfp.suspects.transforms import through
-from cemfp.training.loop import Recipe
+from cemfp.training.recipe import Recipe
 
 # Attack -> trainings' worth of one pass over the images; the others take one.
 _FACTORS = {"ftll": 0.4, "rtll": 0.4, "quantize": 0.0, "tflite-int8": 0.0, "weight-noise": 0.0}

@@ -16,7 +16,8 @@ from cemfp.models.pretrained import CLASSES, INPUT_SHAPE, PRETRAINED, load_pretr
 from cemfp.models.roles import Origin
 from cemfp.storage.store import Store
 from cemfp.training.from_scratch import Labels, Plan, train_classifier
-from cemfp.training.loop import Recipe, Watch
+from cemfp.training.loop import Watch
+from cemfp.training.recipe import Recipe
 
 ANSWERS = "answers.npy"
 

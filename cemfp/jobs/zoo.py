@@ -6,7 +6,7 @@ import dataclasses
 
 from cemfp.jobs.train import Net, TrainNet
 from cemfp.models.roles import Role
-from cemfp.training.loop import Recipe
+from cemfp.training.recipe import Recipe
 
 # Seeds of different roles never meet: no two models of a study share initial weights or images.
 FIRST_SEED = {

@@ -6,7 +6,7 @@ import dataclasses
 
 from cemfp.jobs.train import Net
 from cemfp.jobs.zoo import Profile
-from cemfp.training.loop import Recipe
+from cemfp.training.recipe import Recipe
 
 _DIGITS = Recipe(
     epochs=60, batch_size=64, learning_rate=0.1, flip=False, pad=0, precision="float32"

@@ -17,7 +17,7 @@ from cemfp.models.roles import Origin
 from cemfp.numerics import precision
 from cemfp.removal.thief import Thief
 from cemfp.storage.files import write_atomic
-from cemfp.training.loop import Recipe
+from cemfp.training.recipe import Recipe
 
 SUMMARY, KERAS_FILE = "summary.json", "model.keras"
 

@@ -22,7 +22,8 @@ from cemfp.models.classifier import Classifier, ClassifierConfig
 from cemfp.models.nets import NETS
 from cemfp.models.roles import Origin, Role, require_origin, require_roles
 from cemfp.numerics import metrics, ops
-from cemfp.training.loop import Progress, Recipe, train
+from cemfp.training.loop import Progress, train
+from cemfp.training.recipe import Recipe
 
 DETECTED = ("fgm", "pgd", "cw")
 THIEF_ROLES = (Role.ATTACKER, Role.EVALUATION)

@@ -17,7 +17,8 @@ from cemfp.removal.attack import Family, Stolen
 from cemfp.removal.extraction import Extraction
 from cemfp.removal.per_image_norms import conv2d_norms, dense_norms, group_norm_norms
 from cemfp.removal.thief import RemovalError, Thief
-from cemfp.training.loop import Gradients, Recipe
+from cemfp.training.loop import Gradients
+from cemfp.training.recipe import Recipe
 
 # Full precision: a lower one gains nothing here, and its rounding blurs the clip.
 PRIVATE = Recipe(

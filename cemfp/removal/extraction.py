@@ -9,7 +9,7 @@ import numpy as np
 
 from cemfp.removal.attack import Family, Stolen
 from cemfp.removal.thief import RemovalError, Thief
-from cemfp.training.loop import Recipe
+from cemfp.training.recipe import Recipe
 
 FROM_SCRATCH = Recipe()
 

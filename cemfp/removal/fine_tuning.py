@@ -14,7 +14,7 @@ import tensorflow as tf
 from cemfp.models.keras_models import last_dense, layers_of
 from cemfp.removal.attack import Family, Stolen
 from cemfp.removal.thief import Thief
-from cemfp.training.loop import Recipe
+from cemfp.training.recipe import Recipe
 
 HEAD = "head"
 

@@ -10,7 +10,8 @@ import numpy as np
 from cemfp.removal.attack import Family, Stolen
 from cemfp.removal.extraction import FROM_SCRATCH
 from cemfp.removal.thief import RemovalError, Thief
-from cemfp.training.loop import Recipe, soft_targets
+from cemfp.training.loop import soft_targets
+from cemfp.training.recipe import Recipe
 
 
 @dataclasses.dataclass(frozen=True)

@@ -15,7 +15,8 @@ from cemfp.removal.attack import Family, Stolen
 from cemfp.removal.fine_tuning import GENTLE, HEAD, TuningLabels, tuning_targets
 from cemfp.removal.kernels import kernels, values
 from cemfp.removal.thief import RemovalError, Thief
-from cemfp.training.loop import Recipe, loss_gradients
+from cemfp.training.loop import loss_gradients
+from cemfp.training.recipe import Recipe
 
 Scope = Literal["global", "layer"]
 SCOPES = ("global", "layer")

@@ -17,7 +17,7 @@ from cemfp.models.tflite import TFLiteModel
 from cemfp.removal.attack import Family, Stolen
 from cemfp.removal.kernels import with_changed_kernels
 from cemfp.removal.thief import RemovalError, Thief
-from cemfp.training.loop import Recipe
+from cemfp.training.recipe import Recipe
 
 
 @dataclasses.dataclass(frozen=True)

@@ -14,7 +14,8 @@ from cemfp.models.classifier import Classifier
 from cemfp.models.nets import NETS
 from cemfp.models.roles import Role
 from cemfp.training.from_scratch import as_targets
-from cemfp.training.loop import Build, Gradients, Progress, Recipe, Watch, loss_gradients, train
+from cemfp.training.loop import Build, Gradients, Progress, Watch, loss_gradients, train
+from cemfp.training.recipe import Recipe
 
 
 class RemovalError(ValueError):

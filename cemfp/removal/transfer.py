@@ -11,7 +11,7 @@ from cemfp.removal.attack import Stolen
 from cemfp.removal.extraction import Extraction
 from cemfp.removal.fine_tuning import HEAD
 from cemfp.removal.thief import RemovalError, Thief
-from cemfp.training.loop import Recipe
+from cemfp.training.recipe import Recipe
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,7 +10,7 @@ import numpy as np
 from cemfp.removal.attack import Family, Stolen
 from cemfp.removal.kernels import values, with_changed_kernels
 from cemfp.removal.thief import RemovalError, Thief
-from cemfp.training.loop import Recipe
+from cemfp.training.recipe import Recipe
 
 
 @dataclasses.dataclass(frozen=True)

@@ -13,7 +13,8 @@ from cemfp.models.classifier import Classifier, ClassifierConfig
 from cemfp.models.nets import NETS
 from cemfp.models.roles import Origin, Role
 from cemfp.numerics import precision
-from cemfp.training.loop import Progress, Recipe, Watch, soft_targets, train
+from cemfp.training.loop import Progress, Watch, soft_targets, train
+from cemfp.training.recipe import Recipe
 
 Labels = Literal["truth", "soft", "top1"]
 

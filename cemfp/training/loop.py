@@ -6,9 +6,7 @@ and a recipe.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterator
-from typing import Literal
 
 import numpy as np
 import tensorflow as tf
@@ -16,13 +14,13 @@ import tensorflow as tf
 from cemfp.models.keras_models import layers_of
 from cemfp.numerics import precision as precisions
 from cemfp.training.augmentation import augment
+from cemfp.training.recipe import Recipe
+from cemfp.training.updates import Updates
 
 Gradients = Callable[[tf.keras.Model, tf.Tensor, tf.Tensor], tuple[tf.Tensor, list[tf.Tensor]]]
 Build = Callable[[tuple[int | None, ...]], tf.keras.Model]
 Progress = Callable[[int, int, str], object]
 Watch = Callable[[int, int, tf.keras.Model], object]
-
-SCHEDULES = ("one-cycle", "cosine", "constant")
 
 # Steps in one compiled call: enough to hide Python's share, few enough for a live progress bar.
 STEPS_PER_CALL = 16
@@ -32,78 +30,16 @@ class TrainingDiverged(RuntimeError):
     """The loss is no longer a number; nothing was saved."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Recipe:
-    """How to train: everything but data, labels, net and seed.
-
-    Attributes:
-        epochs: Passes over the training images.
-        batch_size: Images per step; a set smaller than this is one batch.
-        learning_rate: Peak of the schedule.
-        schedule: `one-cycle` (linear up during `warmup`, linear down to 0), `cosine` (no warm-up)
-            or `constant`.
-        warmup: Share of the steps on the way up, for `one-cycle`.
-        momentum: Nesterov momentum of SGD.
-        weight_decay: L2 penalty on kernels, coupled to the gradient; biases and batch norm are
-            free of it.
-        clip_norm: Upper bound of the gradient's global norm; 0 switches it off.
-        flip: Whether to mirror half the images left to right.
-        pad: Zero pixels around the image, out of which a random crop is taken; 0 switches it off.
-        crop: Side of the training crops in pixels; 0 means the image's own side. A net that pools
-            globally learns most of its task on crops of 3/4 the side at half the cost.
-        full_size: Share of the steps, the last ones, on crops of the image's own side after `crop`.
-        precision: `auto` probes; or a name in `precision.POLICIES`.
-    """
-
-    epochs: int = 8
-    batch_size: int = 128
-    learning_rate: float = 0.2
-    schedule: Literal["one-cycle", "cosine", "constant"] = "one-cycle"
-    warmup: float = 0.25
-    momentum: float = 0.9
-    weight_decay: float = 5e-4
-    clip_norm: float = 0.0
-    flip: bool = True
-    pad: int = 4
-    crop: int = 0
-    full_size: float = 0.25
-    precision: str = "auto"
-
-    def __post_init__(self) -> None:
-        if self.epochs < 1 or self.batch_size < 1 or self.learning_rate <= 0:
-            raise ValueError(
-                "expected epochs >= 1, batch_size >= 1 and learning_rate > 0. Received: "
-                f"{self.epochs}, {self.batch_size}, {self.learning_rate}"
-            )
-        if self.schedule not in SCHEDULES:
-            raise ValueError(
-                f"expected a schedule among {', '.join(SCHEDULES)}. Received: {self.schedule!r}"
-            )
-        if min(self.crop, self.pad) < 0 or not (0 <= self.warmup <= 1 and 0 <= self.full_size <= 1):
-            raise ValueError(
-                "expected crop >= 0, pad >= 0, warmup and full_size in [0, 1]. Received: "
-                f"{self.crop}, {self.pad}, {self.warmup}, {self.full_size}"
-            )
-
-    def rate(self, progress: tf.Tensor) -> tf.Tensor:
-        """Return the learning rate at `progress`, the share of steps already made, in [0, 1]."""
-        if self.schedule == "constant":
-            return self.learning_rate * tf.ones_like(progress)
-        if self.schedule == "cosine":
-            return self.learning_rate * 0.5 * (1.0 + tf.cos(np.pi * progress))
-        up = progress / max(self.warmup, 1e-6)
-        down = (1.0 - progress) / max(1.0 - self.warmup, 1e-6)
-        return self.learning_rate * tf.maximum(tf.minimum(up, down), 0.0)
-
-
-def soft_targets(labels: np.ndarray, classes: int) -> np.ndarray:
+def soft_targets(labels: np.ndarray, classes: int, smoothing: float = 0.0) -> np.ndarray:
     """Return labels as float32 probabilities (n, classes).
 
-    Class indices (n,) become one-hot rows; probabilities (n, classes) stay.
+    Class indices (n,) become one-hot rows, `smoothing` of which is spread over all classes;
+    probabilities (n, classes) stay.
     """
     if labels.ndim == 2:
         return labels.astype(np.float32)
-    return np.eye(classes, dtype=np.float32)[labels]
+    rows = (1.0 - smoothing) * np.eye(classes) + smoothing / classes
+    return rows.astype(np.float32)[labels]
 
 
 def loss_gradients(
@@ -169,9 +105,8 @@ def train(
     if trainable is not None:
         for layer in layers_of(model):
             layer.trainable = trainable(layer)
-    _Loop(
-        model, images, soft_targets(targets, model.output_shape[-1]), recipe, gradients, seed
-    ).run(progress, watch)
+    rows = soft_targets(targets, model.output_shape[-1], recipe.smoothing)
+    _Loop(model, images, rows, recipe, gradients, seed).run(progress, watch)
     with precisions.policy("float32"):
         result = build(images.shape[1:])
     result.set_weights(model.get_weights())
@@ -198,9 +133,7 @@ class _Loop:
         self.side = images.shape[1]
         margin = ((0, 0), (recipe.pad,) * 2, (recipe.pad,) * 2, (0, 0))
         self.images, self.targets = tf.constant(np.pad(images, margin)), tf.constant(targets)
-        self.variables = model.trainable_variables
-        self.slots = [tf.Variable(tf.zeros_like(variable)) for variable in self.variables]
-        self.decayed = [len(variable.shape) > 1 for variable in self.variables]
+        self.updates = Updates(model, recipe)
         self.step = tf.Variable(0, dtype=tf.int32)
 
     def run(self, progress: Progress | None, watch: Watch | None) -> None:
@@ -267,18 +200,8 @@ class _Loop:
         return steps
 
     def _update(self, images: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
-        """One step of SGD with Nesterov momentum."""
+        """One step; return the loss before it."""
         loss, gradients = self.gradients(self.model, images, targets)
-        if self.recipe.clip_norm:
-            gradients, _ = tf.clip_by_global_norm(gradients, self.recipe.clip_norm)
-        rate = self.recipe.rate(tf.cast(self.step, tf.float32) / self.total)
-        momentum = self.recipe.momentum
-        for variable, slot, gradient, decayed in zip(
-            self.variables, self.slots, gradients, self.decayed, strict=True
-        ):
-            if decayed:
-                gradient += self.recipe.weight_decay * variable
-            velocity = slot.assign(momentum * slot + gradient)
-            variable.assign_sub(rate * (gradient + momentum * velocity))
+        self.updates.apply(gradients, tf.cast(self.step, tf.float32) / self.total)
         self.step.assign_add(1)
         return loss

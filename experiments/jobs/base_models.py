@@ -13,7 +13,7 @@ from cemfp.jobs.train import ImportNet, Model, Net, TrainNet
 from cemfp.jobs.zoo import FIRST_SEED, REFERENCE_OFFSET, Group, Profile
 from cemfp.models.roles import Role
 from cemfp.removal.pruning import Prune
-from cemfp.training.loop import Recipe
+from cemfp.training.recipe import Recipe
 from experiments.profiles import PROFILES
 
 PAPER_ETA = 1e-6  # [Wang21, Eq. 1]

@@ -12,7 +12,7 @@ from cemfp.jobs.zoo import FIRST_SEED, Profile, make_zoo
 from cemfp.models.roles import Role
 from cemfp.removal import REMOVALS
 from cemfp.removal.dp_sgd import PRIVATE
-from cemfp.training.loop import Recipe
+from cemfp.training.recipe import Recipe
 
 MODIFICATIONS = ("ftll", "ftal", "rtll", "rtal")
 COMPRESSIONS = ("quantize", "tflite-int8", "weight-noise")

@@ -17,7 +17,7 @@ from cemfp.models.classifier import Classifier
 from cemfp.removal.detector import RECIPE, Detector, as_served, check_thief, train_detector
 from cemfp.storage.files import write_atomic
 from cemfp.storage.store import Store
-from cemfp.training.loop import Recipe
+from cemfp.training.recipe import Recipe
 
 
 @dataclasses.dataclass(frozen=True)

@@ -21,7 +21,7 @@ from cemfp.models.roles import Role
 from cemfp.removal import REMOVALS
 from cemfp.storage.files import write_atomic
 from cemfp.storage.store import Store
-from cemfp.training.loop import Recipe
+from cemfp.training.recipe import Recipe
 from experiments.jobs.characteristic import AskModels
 from experiments.jobs.imagenet32_setting import Setting
 

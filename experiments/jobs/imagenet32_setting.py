@@ -7,7 +7,7 @@ import dataclasses
 from cemfp.fingerprint.cem import CEM
 from cemfp.jobs.train import Net
 from cemfp.jobs.zoo import Profile
-from cemfp.training.loop import Recipe
+from cemfp.training.recipe import Recipe
 from experiments.profiles import PROFILES
 
 EPSILON = 0.15  # [Lukas21, Table 3 and 4]

@@ -55,6 +55,7 @@ def test_nested_jobs_stand_as_keys_and_nested_dataclasses_with_their_class():
     [
         Report((Train(1),), Recipe(4)),
         Report((Train(1),), Recipe(3, rate=0.1)),
+        Report((Train(1),), Recipe(3, later=2)),
         Report((Train(2),), Recipe(3)),
         Report((Train(1, parts=4),), Recipe(3)),
         Report((Train(1), Train(2)), Recipe(3)),

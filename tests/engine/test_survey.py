@@ -11,7 +11,7 @@ from cemfp.jobs.train import Net, TrainNet
 from cemfp.jobs.zoo import make_zoo
 from cemfp.models.roles import Role
 from cemfp.storage.store import Store
-from cemfp.training.loop import Recipe
+from cemfp.training.recipe import Recipe
 from experiments.profiles import PROFILES
 from tests.engine.toy_jobs import Report, Train
 

@@ -18,6 +18,7 @@ class Recipe:
     epochs: int
     rate: float = 0.5
     note: str = dataclasses.field(default="", metadata={"identity": False})
+    later: int = dataclasses.field(default=1, metadata={"omit_default": True})
 
 
 @dataclasses.dataclass(frozen=True)

@@ -14,7 +14,7 @@ from cemfp.models.classifier import Classifier, ClassifierConfig
 from cemfp.models.roles import Role, RoleError
 from cemfp.numerics import ops
 from cemfp.storage.store import Store
-from cemfp.training.loop import Recipe
+from cemfp.training.recipe import Recipe
 from experiments.jobs import base_models
 from experiments.jobs.base_models import cnn1_setting, fingerprints, forms, imagenet_setting, pruned
 from experiments.jobs.characteristic import (

@@ -19,7 +19,7 @@ from cemfp.models.classifier import Classifier
 from cemfp.models.nets import NETS
 from cemfp.numerics.metrics import roc_auc
 from cemfp.storage.store import Store
-from cemfp.training.loop import Recipe
+from cemfp.training.recipe import Recipe
 from experiments.jobs.detection import DetectFingerprint, TrainDetector, _noisy
 from experiments.jobs.sac import ScoreSAC
 

@@ -12,7 +12,7 @@ from cemfp.jobs.train import Net
 from cemfp.models.nets import NETS
 from cemfp.models.roles import Role
 from cemfp.storage.store import Store
-from cemfp.training.loop import Recipe
+from cemfp.training.recipe import Recipe
 from experiments.jobs import imagenet32 as study
 from experiments.jobs.imagenet32_setting import SETTINGS, Kind
 

@@ -14,7 +14,7 @@ from cemfp.jobs.fingerprint import ROWS
 from cemfp.jobs.train import ImportNet
 from cemfp.models.nets import NETS
 from cemfp.storage.store import Store
-from cemfp.training.loop import Recipe
+from cemfp.training.recipe import Recipe
 from experiments import characteristic
 from experiments.common import CHARACTERISTIC
 from experiments.jobs.base_models import imagenet_setting

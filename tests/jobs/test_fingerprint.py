@@ -12,7 +12,7 @@ from cemfp.jobs.fingerprint import CANDIDATES, FINGERPRINT, MakeCandidates, Make
 from cemfp.jobs.train import Net, TrainNet
 from cemfp.jobs.zoo import Group
 from cemfp.storage.store import Store
-from cemfp.training.loop import Recipe
+from cemfp.training.recipe import Recipe
 
 RECIPE = Recipe(epochs=1, batch_size=50, learning_rate=0.02, flip=False, pad=0, precision="float32")
 SOURCE = TrainNet(

@@ -19,7 +19,7 @@ from cemfp.removal import REMOVALS
 from cemfp.removal.extraction import Retrain
 from cemfp.removal.fine_tuning import FTLL
 from cemfp.storage.store import Store
-from cemfp.training.loop import Recipe
+from cemfp.training.recipe import Recipe
 from experiments.jobs import cases
 from experiments.jobs.curves import FollowTraining
 from experiments.profiles import PROFILES

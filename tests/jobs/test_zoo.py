@@ -16,7 +16,7 @@ from cemfp.models.nets import NETS
 from cemfp.models.roles import Origin, Role
 from cemfp.storage.store import Store
 from cemfp.training import from_scratch
-from cemfp.training.loop import Recipe
+from cemfp.training.recipe import Recipe
 from experiments.profiles import PROFILES
 
 RECIPE = Recipe(epochs=1, batch_size=50, learning_rate=0.02, flip=False, pad=0, precision="float32")

@@ -10,7 +10,7 @@ from cemfp.data import Split, make_dataset
 from cemfp.models.classifier import Classifier, ClassifierConfig
 from cemfp.models.nets import NETS, layers
 from cemfp.removal import Thief, thief
-from cemfp.training.loop import Recipe
+from cemfp.training.recipe import Recipe
 from tests.small_classifiers import linear
 
 # One plain step of gradient descent on all images.

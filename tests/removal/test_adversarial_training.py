@@ -17,7 +17,8 @@ from cemfp.removal.adversarial_training import (
     right_under_pgd,
     robustness,
 )
-from cemfp.training.loop import Recipe, loss_gradients, soft_targets, train
+from cemfp.training.loop import loss_gradients, soft_targets, train
+from cemfp.training.recipe import Recipe
 from tests.small_classifiers import linear
 
 # Two pixels, two classes: the loss for class 0 grows with x_1 - x_0.

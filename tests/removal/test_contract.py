@@ -11,7 +11,7 @@ from cemfp.data import load
 from cemfp.models.classifier import Classifier
 from cemfp.removal import REMOVALS, Removal, Thief, remove
 from cemfp.suspects import answer_labels, open_suspect
-from cemfp.training.loop import Recipe
+from cemfp.training.recipe import Recipe
 from tests.removal.conftest import untrained
 
 SHORT = Recipe(

@@ -11,7 +11,7 @@ from cemfp.models.classifier import Classifier
 from cemfp.models.roles import Origin, Role, RoleError
 from cemfp.removal import detector as evasion
 from cemfp.removal.detector import Detector, EvasionError, as_served, check_thief, train_detector
-from cemfp.training.loop import Recipe
+from cemfp.training.recipe import Recipe
 from tests.small_classifiers import linear
 
 EPSILON = 0.05  # 12.75 grey levels

@@ -17,7 +17,8 @@ from cemfp.models.nets import NETS
 from cemfp.numerics import precision
 from cemfp.removal import REMOVALS, RemovalError, Thief, remove
 from cemfp.removal.dp_sgd import DPSGD, PRIVATE, learned, private_gradients, spent
-from cemfp.training.loop import Recipe, loss_gradients, soft_targets, train
+from cemfp.training.loop import loss_gradients, soft_targets, train
+from cemfp.training.recipe import Recipe
 from tests.small_classifiers import linear
 
 DIGITS = data.load("digits")

@@ -7,7 +7,7 @@ from cemfp.data import load
 from cemfp.models.classifier import Classifier, ClassifierConfig
 from cemfp.models.nets import NETS
 from cemfp.removal import Thief
-from cemfp.training.loop import Recipe
+from cemfp.training.recipe import Recipe
 
 SHORT = Recipe(
     epochs=2, batch_size=4, learning_rate=0.05, schedule="cosine", flip=False, pad=0,

@@ -9,7 +9,8 @@ import tensorflow as tf
 
 from cemfp import data
 from cemfp.models.nets import NETS
-from cemfp.training.loop import Recipe, TrainingDiverged, loss_gradients, soft_targets, train
+from cemfp.training.loop import TrainingDiverged, loss_gradients, soft_targets, train
+from cemfp.training.recipe import Recipe
 
 PLAIN = Recipe(
     epochs=1,
@@ -354,3 +355,10 @@ def test_it_learns_the_digits():
     )
     right = model(digits.test.images).numpy().argmax(axis=1) == digits.test.labels
     assert right.mean() > 0.9
+
+
+def test_smoothing_spreads_a_share_of_a_label_and_spares_answers():
+    # 0.2 of class 1 spread over 4 classes: 0.05 for each, 0.85 for the label.
+    np.testing.assert_allclose(soft_targets(np.array([1]), 4, 0.2), [[0.05, 0.85, 0.05, 0.05]])
+    answers = np.array([[0.1, 0.9]])
+    np.testing.assert_allclose(soft_targets(answers, 2, 0.2), answers)
