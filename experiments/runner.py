@@ -36,7 +36,7 @@ EXPERIMENTS = (
     "cem_meets_ltrc",
 )
 # They need what not everybody has, or much time, and run only by name.
-ON_REQUEST = ("imagenet_characteristic", "imagenet32", "ceiling", "image_variants")
+ON_REQUEST = ("imagenet_characteristic", "imagenet32", "ceiling", "image_variants", "recipes")
 RESULTS = Path(__file__).parent / "results"
 MODELS, STUDY = "models", "study"
 
