@@ -77,22 +77,57 @@ class Ensemble:
     def __len__(self) -> int:
         return self._size
 
-    def logits(self, x: tf.Tensor) -> tf.Tensor:
+    def logits(self, x: tf.Tensor, members: tf.Tensor | None = None) -> tf.Tensor:
         """Return the members' logits (K, n, C), float32, in the order of the members.
 
         Args:
-            x: Images (n, h, w, c), float32 in [0, 1].
+            x: Images (n, h, w, c), float32 in [0, 1]; with `members`, n is fixed when a function
+                is traced.
+            members: Places of those to ask (k,) int32, each once, k >= 1: the answer is then
+                (k, n, C) in this order, and the others cost nothing.
         """
         x = tf.convert_to_tensor(x, tf.float32)
-        return self._compiled(x) if tf.executing_eagerly() else self._logits(x)
+        compute = self._compiled if tf.executing_eagerly() else self._logits
+        return compute(x, members)
 
-    def _logits(self, x: tf.Tensor) -> tf.Tensor:
+    def _logits(self, x: tf.Tensor, members: tf.Tensor | None) -> tf.Tensor:
+        if members is not None:
+            return self._logits_of(x, members)
         parts = [group.logits(x) for group in self.groups]
         parts += [tf.cast(classifier(x), tf.float32)[tf.newaxis] for _, classifier in self.singles]
         places = [place for group in self.groups for place in group.places]
         places += [place for place, _ in self.singles]
         logits = parts[0] if len(parts) == 1 else tf.concat(parts, axis=0)
         return logits if places == sorted(places) else tf.gather(logits, np.argsort(places))
+
+    def _logits_of(self, x: tf.Tensor, members: tf.Tensor) -> tf.Tensor:
+        parts, places = [], []
+        for group in self.groups:
+            own = tf.constant(group.places)
+            asked = tf.where(tf.reduce_any(_matches(own, members), axis=1))[:, 0]
+            parts.append(group.logits(x, tf.cast(asked, tf.int32)))
+            places.append(tf.gather(own, asked))
+        for place, classifier in self.singles:
+            asked = tf.boolean_mask(members, members == place)
+            parts.append(_answer_if(tf.size(asked) > 0, classifier, x))
+            places.append(asked)
+        order = tf.argmax(tf.cast(_matches(members, tf.concat(places, axis=0)), tf.int32), axis=1)
+        return tf.gather(tf.concat(parts, axis=0), order)
+
+
+def _matches(rows: tf.Tensor, columns: tf.Tensor) -> tf.Tensor:
+    """Return which numbers are equal, as booleans (rows, columns)."""
+    return rows[:, tf.newaxis] == columns[tf.newaxis, :]
+
+
+def _answer_if(asked: tf.Tensor, classifier: Classifier, x: tf.Tensor) -> tf.Tensor:
+    """Return the logits (1, n, C) of a model that is no folded one, or (0, n, C) if not `asked`."""
+    shape = (0, x.shape[0], classifier.classes)
+    return tf.cond(
+        asked,
+        lambda: tf.cast(classifier(x), tf.float32)[tf.newaxis],
+        lambda: tf.zeros(shape, tf.float32),
+    )
 
 
 def number_format(classifiers: Sequence[Classifier], precision: str = "auto") -> str:
@@ -118,6 +153,7 @@ class Group:
         weights: For each step, its weights as tensors (members, ...); see `steps.prepare`.
         dtypes: Number format at each position of the program.
         recompute: See `Ensemble`.
+        classes: Number of classes.
     """
 
     program: Program
@@ -125,43 +161,53 @@ class Group:
     weights: tuple[tuple[tf.Tensor, ...], ...]
     dtypes: tuple[tf.DType, ...]
     recompute: bool
+    classes: int
 
-    def logits(self, x: tf.Tensor) -> tf.Tensor:
-        """Return (members, n, C), with a gradient in `x` only."""
+    def logits(self, x: tf.Tensor, asked: tf.Tensor | None = None) -> tf.Tensor:
+        """Return (members, n, C), with a gradient in `x` only; only the `asked` (k,), if given."""
+        # How many is a number, not a tensor, where all are asked: the answer's shape is then known.
+        count = len(self.places) if asked is None else tf.size(asked)
+        members = tf.range(len(self.places)) if asked is None else asked
 
         @tf.custom_gradient
         def differentiable(x: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
-            scores, kept = self._forward(x)
-            return scores, lambda upstream: self._backward(x, upstream, kept)
+            scores, kept = self._forward(x, members, count)
+            return scores, lambda upstream: self._backward(x, upstream, kept, members, count)
 
         return differentiable(x)
 
-    def _forward(self, x: tf.Tensor) -> tuple[tf.Tensor, dict[int, tf.TensorArray]]:
+    def _forward(
+        self, x: tf.Tensor, members: tf.Tensor, count: int | tf.Tensor
+    ) -> tuple[tf.Tensor, dict[int, tf.TensorArray]]:
         """Return the scores, and for each position in `steps.kept` one activation per member."""
         positions = [] if self.recompute else steps.kept(self.program)
-        scores = tf.TensorArray(tf.float32, len(self.places))
-        kept = {
-            i: tf.TensorArray(self.dtypes[i], len(self.places), clear_after_read=False)
-            for i in positions
-        }
+        # An empty array has to know what it would hold.
+        shape = (x.shape[0], self.classes)
+        scores = tf.TensorArray(tf.float32, count, element_shape=shape)
+        kept = {i: tf.TensorArray(self.dtypes[i], count, clear_after_read=False) for i in positions}
 
         def body(
             k: tf.Tensor, scores: tf.TensorArray, kept: dict[int, tf.TensorArray]
         ) -> tuple[tf.Tensor, tf.TensorArray, dict[int, tf.TensorArray]]:
-            values = steps.run(self.program, x, self._member(k), self.dtypes)
+            values = steps.run(self.program, x, self._member(members[k]), self.dtypes)
             kept = {i: array.write(k, values[i]) for i, array in kept.items()}
             return k + 1, scores.write(k, values[-1]), kept
 
-        _, scores, kept = self._loop(body, scores, kept)
+        _, scores, kept = _loop(count, body, scores, kept)
         return scores.stack(), kept
 
     def _backward(
-        self, x: tf.Tensor, upstream: tf.Tensor, kept: dict[int, tf.TensorArray]
+        self,
+        x: tf.Tensor,
+        upstream: tf.Tensor,
+        kept: dict[int, tf.TensorArray],
+        members: tf.Tensor,
+        count: int | tf.Tensor,
     ) -> tf.Tensor:
         upstream = tf.convert_to_tensor(upstream)  # indexed slices if the caller picked members
 
         def body(k: tf.Tensor, total: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            weights = self._member(k)
+            weights = self._member(members[k])
             if self.recompute:
                 activations = dict(enumerate(steps.run(self.program, x, weights, self.dtypes)))
             else:
@@ -170,18 +216,16 @@ class Group:
                 self.program, upstream[k], weights, self.dtypes, activations
             )
 
-        return self._loop(body, tf.zeros_like(x))[1]
+        return _loop(count, body, tf.zeros_like(x))[1]
 
     def _member(self, k: tf.Tensor) -> list[list[tf.Tensor]]:
         return [[stacked[k] for stacked in own] for own in self.weights]
 
-    def _loop(self, body: Callable, *state: tf.Tensor) -> tuple:
-        return tf.while_loop(
-            lambda k, *_: k < len(self.places),
-            body,
-            (tf.constant(0), *state),
-            parallel_iterations=PARALLEL,
-        )
+
+def _loop(count: int | tf.Tensor, body: Callable, *state: tf.Tensor) -> tuple:
+    return tf.while_loop(
+        lambda k, *_: k < count, body, (tf.constant(0), *state), parallel_iterations=PARALLEL
+    )
 
 
 def _group(
@@ -203,7 +247,9 @@ def _group(
         dtypes = steps.types(program, compute)
         weights = _stack(program, [folded for _, folded in members], dtypes)
         places = tuple(place for place, _ in members)
-        groups.append(Group(program, places, weights, tuple(dtypes), recompute))
+        groups.append(
+            Group(program, places, weights, tuple(dtypes), recompute, classifiers[0].classes)
+        )
     return groups, singles
 
 

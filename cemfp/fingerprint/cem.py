@@ -43,7 +43,7 @@ def conferrability_logits(log_surr: tf.Tensor, log_ref: tf.Tensor) -> tf.Tensor:
 
 
 def cem_loss(
-    source: tf.Tensor,
+    source: tf.Tensor | None,
     clean: tf.Tensor,
     log_surr: tf.Tensor,
     log_ref: tf.Tensor,
@@ -56,7 +56,7 @@ def cem_loss(
     """Per-image objective [Lukas21, Eq. 6], to be minimised.
 
     Args:
-        source: Logits of M on x' (n, C).
+        source: Logits of M on x' (n, C); needed only if `beta` or `gamma` is not 0.
         clean: Probabilities of M on x0 (n, C).
         log_surr: Logarithms of Surr(x') (n, C).
         log_ref: Logarithms of Ref(x') (n, C).
@@ -72,10 +72,12 @@ def cem_loss(
     if exclude_clean:
         clean_label = tf.one_hot(tf.argmax(clean, axis=-1), clean.shape[-1], dtype=clean.dtype)
         log_ensemble -= 1e9 * clean_label
-    conferrable = -tf.reduce_max(log_ensemble, axis=-1)
-    leave_clean = ops.soft_cross_entropy(clean, source)
-    agree = -tf.reduce_sum(tf.nn.softmax(source) * log_surr, axis=-1)
-    return alpha * conferrable - beta * leave_clean + gamma * agree
+    loss = -alpha * tf.reduce_max(log_ensemble, axis=-1)
+    if beta:
+        loss -= beta * ops.soft_cross_entropy(clean, source)
+    if gamma:
+        loss -= gamma * tf.reduce_sum(tf.nn.softmax(source) * log_surr, axis=-1)
+    return loss
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,6 +97,10 @@ class CEM:
             (the literal reading); `model` drops whole models and averages the rest.
         random_start: Whether to start from a random point of the ball, not from the image.
         early_stop: Whether an example that every defender's model already confers stays as it is.
+            It asks all members at every step.
+        members_per_step: Surrogates, and references, that a step asks, drawn anew for each step;
+            0 asks all. A few at a time do as well as all (`experiments/cem_members.py`), at a cost
+            that does not grow with the ensemble.
     """
 
     name: ClassVar[str] = "cem"
@@ -114,12 +120,14 @@ class CEM:
     dropout_of: Literal["output", "model"] = "output"
     random_start: bool = False
     early_stop: bool = False
+    members_per_step: int = 0
 
     def __post_init__(self) -> None:
-        if self.epsilon < 0 or self.steps < 1 or not 0 <= self.dropout < 1:
+        counts = self.steps >= 1 and self.members_per_step >= 0
+        if self.epsilon < 0 or not counts or not 0 <= self.dropout < 1:
             raise ValueError(
-                "expected epsilon >= 0, steps >= 1 and dropout in [0, 1). Received: "
-                f"{self.epsilon}, {self.steps}, {self.dropout}"
+                "expected epsilon >= 0, steps >= 1, dropout in [0, 1) and members_per_step >= 0. "
+                f"Received: {self.epsilon}, {self.steps}, {self.dropout}, {self.members_per_step}"
             )
 
     def __call__(
@@ -131,12 +139,11 @@ class CEM:
                 "expected at least one surrogate and one reference. Received: "
                 f"{len(models.surrogates)} and {len(models.references)}"
             )
-        everyone = Ensemble([models.source, *models.surrogates, *models.references])
         start = tf.constant(images, tf.float32)
-        clean = tf.nn.softmax(everyone.logits(start)[0])
+        clean = tf.nn.softmax(Ensemble([models.source]).logits(start)[0])
         adversarial = tf.Variable(self._start(start, seed))
         finished = tf.Variable(tf.zeros(len(images), tf.bool))
-        step = self._compile(everyone, len(models.surrogates), start, clean, adversarial, finished)
+        step = self._compile(_Asked(models, self), start, clean, adversarial, finished)
         for number in range(self.steps):
             loss, done = step(tf.constant([seed, number]))
             if progress is not None:
@@ -157,8 +164,7 @@ class CEM:
 
     def _compile(
         self,
-        everyone: Ensemble,
-        surrogates: int,
+        asked: _Asked,
         start: tf.Tensor,
         clean: tf.Tensor,
         adversarial: tf.Variable,
@@ -172,8 +178,7 @@ class CEM:
         def step(seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             """Move every image once, and project."""
             with tf.GradientTape() as tape:
-                logits = everyone.logits(adversarial)
-                source, surr, ref = logits[0], logits[1 : 1 + surrogates], logits[1 + surrogates :]
+                source, surr, ref = asked.logits(adversarial, seed)
                 surr_mask, ref_mask = self._masks(tf.shape(surr), tf.shape(ref), seed)
                 loss = cem_loss(
                     source,
@@ -203,6 +208,44 @@ class CEM:
         return draw(surr_shape, self.dropout, seed), draw(
             ref_shape, self.dropout, seed + tf.constant([0, 7919])
         )
+
+
+class _Asked:
+    """Who answers at a step: surrogates and references, and the source if the loss looks at it."""
+
+    def __init__(self, models: Models, method: CEM) -> None:
+        self.with_source = bool(method.beta or method.gamma or method.early_stop)
+        self.surrogates, self.references = len(models.surrogates), len(models.references)
+        limit = 0 if method.early_stop else method.members_per_step
+        # How many of each a step draws.
+        self.drawn = [min(limit or n, n) for n in (self.surrogates, self.references)]
+        first = [models.source] if self.with_source else []
+        self.everyone = Ensemble([*first, *models.surrogates, *models.references])
+
+    def logits(
+        self, x: tf.Tensor, seed: tf.Tensor
+    ) -> tuple[tf.Tensor | None, tf.Tensor, tf.Tensor]:
+        """Return logits of the source (n, C) or None, of surrogates and of references (k, n, C)."""
+        first, end = int(self.with_source), self.drawn[0] + int(self.with_source)
+        if self.drawn == [self.surrogates, self.references]:
+            logits = self.everyone.logits(x)
+        else:
+            logits = self.everyone.logits(x, self._draw(seed))
+        return logits[0] if first else None, logits[first:end], logits[end:]
+
+    def _draw(self, seed: tf.Tensor) -> tf.Tensor:
+        """Return the places of this step's members (m,) int32."""
+        first = int(self.with_source)
+        surrogates = first + _some(self.surrogates, self.drawn[0], seed + tf.constant([0, 104_729]))
+        references = _some(self.references, self.drawn[1], seed + tf.constant([0, 1_299_709]))
+        return tf.concat(
+            [tf.range(first), surrogates, first + self.surrogates + references], axis=0
+        )
+
+
+def _some(count: int, drawn: int, seed: tf.Tensor) -> tf.Tensor:
+    """Return `drawn` of the numbers below `count`, each equally likely, in random order."""
+    return tf.argsort(tf.random.stateless_uniform([count], seed))[:drawn]
 
 
 def _output_mask(shape: tf.Tensor, dropout: float, seed: tf.Tensor) -> tf.Tensor:

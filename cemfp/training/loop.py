@@ -105,7 +105,7 @@ def train(
     if trainable is not None:
         for layer in layers_of(model):
             layer.trainable = trainable(layer)
-    rows = soft_targets(targets, model.output_shape[-1], recipe.smoothing)
+    rows = soft_targets(targets, model.output_shape[-1], recipe.label_smoothing)
     _Loop(model, images, rows, recipe, gradients, seed).run(progress, watch)
     with precisions.policy("float32"):
         result = build(images.shape[1:])

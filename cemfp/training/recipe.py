@@ -39,8 +39,8 @@ class Recipe:
         optimizer: `sgd`, or `muon`: convolutions without a bias step along the orthogonalised
             momentum of their gradient; see `training.updates`. A short training gets further.
         muon_rate: Peak step of Muon's kernels; the schedule scales it as it does the learning rate.
-        smoothing: Share of a label's probability that is spread over all classes. Probabilities
-            that another model answered stay as they are.
+        label_smoothing: Share of a label's probability that is spread over all classes.
+            Probabilities that another model answered stay as they are.
     """
 
     epochs: int = 8
@@ -58,7 +58,7 @@ class Recipe:
     precision: str = "auto"
     optimizer: Literal["sgd", "muon"] = dataclasses.field(default="sgd", metadata=_LATER)
     muon_rate: float = dataclasses.field(default=0.1, metadata=_LATER)
-    smoothing: float = dataclasses.field(default=0.0, metadata=_LATER)
+    label_smoothing: float = dataclasses.field(default=0.0, metadata=_LATER)
 
     def __post_init__(self) -> None:
         if self.epochs < 1 or self.batch_size < 1 or min(self.learning_rate, self.muon_rate) <= 0:
@@ -77,8 +77,10 @@ class Recipe:
                 "expected crop >= 0, pad >= 0, warmup and full_size in [0, 1]. Received: "
                 f"{self.crop}, {self.pad}, {self.warmup}, {self.full_size}"
             )
-        if not 0 <= self.smoothing < 1:
-            raise ValueError(f"expected smoothing in [0, 1). Received: {self.smoothing}")
+        if not 0 <= self.label_smoothing < 1:
+            raise ValueError(
+                f"expected label_smoothing in [0, 1). Received: {self.label_smoothing}"
+            )
 
     def rate(self, progress: tf.Tensor) -> tf.Tensor:
         """Return the learning rate at `progress`, the share of steps already made, in [0, 1]."""

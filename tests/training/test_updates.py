@@ -108,7 +108,13 @@ def test_the_gradient_of_all_is_clipped_before():
 
 
 @pytest.mark.parametrize(
-    "bad", [{"optimizer": "adam"}, {"muon_rate": 0.0}, {"smoothing": 1.0}, {"smoothing": -0.1}]
+    "bad",
+    [
+        {"optimizer": "adam"},
+        {"muon_rate": 0.0},
+        {"label_smoothing": 1.0},
+        {"label_smoothing": -0.1},
+    ],
 )
 def test_recipes_that_cannot_be(bad):
     with pytest.raises(ValueError, match="expected"):
