@@ -257,6 +257,26 @@ def test_gradient_of_some_members_and_outside_a_compiled_function() -> None:
     )
 
 
+@pytest.mark.parametrize("chosen", [[4, 0], [2], [1, 2, 3, 0, 4], [3, 2]])
+@pytest.mark.parametrize("recompute", [False, True])
+def test_some_members_answer_in_the_order_asked(chosen: list[int], recompute: bool) -> None:
+    odd = functional(
+        [LAYERS.Conv2D(3, 3, activation="tanh"), LAYERS.Flatten(), LAYERS.Dense(CLASSES)]
+    )
+    members = [resnet(1), classifier(vgg(), 2), classifier(odd, 3), resnet(4), resnet(5, width=2)]
+    ensemble = Ensemble(members, precision="float32", recompute=recompute)
+    x = images()
+    some, asked = plain([members[place] for place in chosen]), tf.constant(chosen)
+    np.testing.assert_allclose(ensemble.logits(x, asked), some(x), rtol=1e-4, atol=1e-4)
+    expected = gradient(some, x)
+    np.testing.assert_allclose(
+        gradient(lambda x: ensemble.logits(x, asked), x),
+        expected,
+        rtol=1e-4,
+        atol=1e-4 * np.abs(expected).max(),
+    )
+
+
 def test_members_are_frozen() -> None:
     member = resnet(1)
     before = [weight.copy() for weight in member.model.get_weights()]

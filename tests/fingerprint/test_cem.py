@@ -148,6 +148,7 @@ FORMS = [
     cem.CEM(epsilon=0.1, steps=5, learning_rate=0.05),
     cem.CEM(epsilon=0.1, steps=5, learning_rate=0.05, beta=1.0, gamma=1.0, exclude_clean=False),
     cem.CEM(epsilon=0.1, steps=5, learning_rate=0.05, dropout_of="model", random_start=True),
+    cem.CEM(epsilon=0.1, steps=5, learning_rate=0.05, members_per_step=1),
     cem.CEM(epsilon=0.1, steps=5, learning_rate=0.05, dropout=0.0, early_stop=True),
 ]
 
@@ -202,3 +203,34 @@ def test_early_stop_keeps_an_example_where_it_was_judged(
 def test_bad_settings_are_refused(changes: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="expected"):
         cem.CEM(**changes)  # type: ignore[arg-type]
+
+
+def test_a_step_draws_different_members_each_equally_often(models: Models) -> None:
+    many = Models(models.source, models.surrogates * 4, models.references * 4)
+    asked = cem._Asked(many, cem.CEM(members_per_step=2))
+    assert not asked.with_source and len(asked.everyone) == len(many.surrogates) * 2
+    draws = np.array([asked._draw(tf.constant([5, number])).numpy() for number in range(400)])
+    surrogates, references = draws[:, :2], draws[:, 2:]
+    assert (surrogates[:, 0] != surrogates[:, 1]).all()
+    count = len(many.surrogates)
+    assert set(np.unique(surrogates)) == set(range(count))
+    assert set(np.unique(references)) == set(range(count, 2 * count))
+    assert np.bincount(surrogates.ravel()).min() > 0.6 * 800 / count
+
+
+def test_as_many_members_as_there_are_give_what_all_give(
+    models: Models, images: np.ndarray
+) -> None:
+    everyone = cem.CEM(epsilon=0.1, steps=3)
+    count = len(models.surrogates)
+    same = cem.CEM(epsilon=0.1, steps=3, members_per_step=count)
+    np.testing.assert_array_equal(same(images, models, seed=1), everyone(images, models, seed=1))
+
+
+def test_the_source_answers_only_where_the_loss_looks_at_it(models: Models) -> None:
+    for method in (cem.CEM(beta=1.0), cem.CEM(gamma=1.0), cem.CEM(early_stop=True)):
+        asked = cem._Asked(models, method)
+        assert asked.with_source
+        source, surr, ref = asked.logits(tf.zeros((2, *models.source.input_shape)), tf.zeros(2))
+        assert source.shape[0] == 2
+        assert (len(surr), len(ref)) == (len(models.surrogates), len(models.references))
