@@ -73,6 +73,10 @@ class MeasureRecipe(Job):
         """Return the floating-point operations of the training."""
         return self.training.flops()
 
+    def dependencies(self) -> tuple[Job, ...]:
+        """Return nothing: the training is done here, not looked up."""
+        return ()
+
     def run(self, store: Store, out: Path, progress: Progress) -> None:
         """Write `rows.json`: recipe, tricks, test accuracy, core-seconds, operations."""
         del store

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from cemfp.engine.jobs import plan
 from cemfp.jobs.train import Net, TrainNet
 from cemfp.models.nets import NETS
 from cemfp.storage.store import Store
@@ -33,6 +34,11 @@ def test_a_row_says_what_was_trained_and_what_it_took(row):
     assert 0.0 <= row["test_accuracy"] <= 1.0
     assert row["core_seconds"] > 0 and row["flops"] > 0 and row["seed"] == 3
     assert row["recipe"]["optimizer"] == "muon" and row["tricks"]["whiten"]
+
+
+def test_the_net_is_trained_once():
+    some = next(iter(recipes.jobs(None).values()))
+    assert plan([some]) == [some]
 
 
 def test_whitened_patches_are_uncorrelated():
