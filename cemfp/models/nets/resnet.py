@@ -53,7 +53,10 @@ def _residual_block(
 ) -> tf.Tensor:
     shortcut = x
     if strides > 1 or x.shape[-1] != filters:
-        shortcut = normalise(layers.convolution(x, filters, kernel=1, strides=strides))
+        # Not a strided convolution: for a 1 x 1 kernel with strides and fewer than 16 channels the
+        # weight gradient is wrong on some processors, or the process dies (TensorFlow 2.15).
+        chosen = tf.keras.layers.MaxPooling2D(1, strides, padding="same")(x) if strides > 1 else x
+        shortcut = normalise(layers.convolution(chosen, filters, kernel=1))
     x = tf.keras.layers.ReLU()(normalise(layers.convolution(x, filters, strides=strides)))
     x = normalise(layers.convolution(x, filters))
     return tf.keras.layers.ReLU()(tf.keras.layers.Add()([x, shortcut]))
