@@ -58,19 +58,22 @@ def _loader(name: str, kind: str, load: Callable[[], Dataset]) -> Callable[[], D
     variant = VARIANTS[kind]
 
     def load_variant() -> Dataset:
-        dataset = load()
-        made_from = dataset.provenance
-        return make_dataset(
-            f"{name}-{kind}",
-            Split(vary(dataset.train.images, variant), dataset.train.labels),
-            Split(vary(dataset.test.images, variant), dataset.test.labels),
-            dataset.classes,
-            stand_in=made_from.stand_in,
-            note=f"{made_from.note}; {variant}" if made_from.note else str(variant),
-        )
+        return _varied(load(), f"{name}-{kind}", variant)
 
     load_variant.__doc__ = f"Return `{name}`, {variant}: uint8."
     return load_variant
+
+
+def _varied(dataset: Dataset, name: str, variant: Variant) -> Dataset:
+    made_from = dataset.provenance
+    return make_dataset(
+        name,
+        Split(vary(dataset.train.images, variant), dataset.train.labels),
+        Split(vary(dataset.test.images, variant), dataset.test.labels),
+        dataset.classes,
+        stand_in=made_from.stand_in,
+        note=f"{made_from.note}; {variant}" if made_from.note else str(variant),
+    )
 
 
 def vary(images: np.ndarray, variant: Variant) -> np.ndarray:

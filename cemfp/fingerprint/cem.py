@@ -99,8 +99,7 @@ class CEM:
         early_stop: Whether an example that every defender's model already confers stays as it is.
             It asks all members at every step.
         members_per_step: Surrogates, and references, that a step asks, drawn anew for each step;
-            0 asks all. A few at a time do as well as all (`experiments/cem_members.py`), at a cost
-            that does not grow with the ensemble.
+            0 asks all. With a few at a time the cost does not grow with the ensemble.
     """
 
     name: ClassVar[str] = "cem"
@@ -120,7 +119,8 @@ class CEM:
     dropout_of: Literal["output", "model"] = "output"
     random_start: bool = False
     early_stop: bool = False
-    members_per_step: int = 0
+    # Left out of a job's key at 0, which is what was done before there was this field.
+    members_per_step: int = dataclasses.field(default=0, metadata={"omit_default": True})
 
     def __post_init__(self) -> None:
         counts = self.steps >= 1 and self.members_per_step >= 0

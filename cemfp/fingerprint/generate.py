@@ -218,10 +218,8 @@ def assemble(
     if not len(chosen):
         raise FingerprintFailure(_explain(method, made, threshold))
     least = threshold if method.ensemble else None
-    settings: dict[str, Any] = {"candidates": candidates, "size": size}
-    settings |= {"balance": balance, "seed": seed}
-    if made.precision is not None:
-        settings["precision"] = made.precision
+    settings: dict[str, Any] = {"candidates": candidates, "size": size, "balance": balance}
+    settings |= {"seed": seed} | ({} if made.precision is None else {"precision": made.precision})
     fingerprint = Fingerprint(
         inputs=made.inputs[chosen],
         keys=made.keys[chosen],

@@ -28,7 +28,7 @@ from cemfp.training.recipe import Recipe
 DETECTED = ("fgm", "pgd", "cw")
 THIEF_ROLES = (Role.ATTACKER, Role.EVALUATION)
 FEWEST_IMAGES = 12
-# At 0.1 two of six detectors fell from no loss at all back to chance, and stayed there.
+# A low rate: at 0.1 a training of this length may fall from no loss back to chance, and stay there.
 RECIPE = Recipe(epochs=20, batch_size=64, learning_rate=0.02, pad=0)
 # Changes are small and local: a narrow, shallow net finds them as well as a deep one, faster.
 NET, ARGUMENTS = "resnet20", {"width": 8, "depth": 8}

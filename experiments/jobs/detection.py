@@ -110,13 +110,13 @@ class DetectFingerprint(Job):
             "detector": detector.classifier.config.training,
             "surrogate": {"net": surrogate.config.net, "role": surrogate.role},
             "own_task": detector.own_task._asdict(),
-            "noise": detector.detect(_noisy(benign, self.detector.seed), benign)._asdict(),
+            "noise": detector.detect(noisy(benign, self.detector.seed), benign)._asdict(),
             "fingerprints": found,
         }
         write_atomic(out / ROWS, json.dumps(row, indent=1).encode())
 
 
-def _noisy(images: np.ndarray, seed: int) -> np.ndarray:
-    """Return images as uint8, each pixel one grey level darker, the same, or one lighter."""
+def noisy(images: np.ndarray, seed: int) -> np.ndarray:
+    """Return images as uint8, each value one grey level darker, the same, or one lighter."""
     noise = np.random.default_rng(seed).integers(-1, 2, images.shape)
     return np.clip(as_served(images).astype(np.int64) + noise, 0, 255).astype(np.uint8)

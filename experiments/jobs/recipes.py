@@ -1,7 +1,6 @@
 """The job that measures a recipe: accuracy and processor time, with tricks that others report.
 
-The tricks here did not pay for a ResNet20 at this length, or not enough for a field of `Recipe`;
-they are what the table of `experiments.recipes` compares with.
+The tricks here are no fields of `Recipe`: the table of `experiments.recipes` says what each gives.
 """
 
 from __future__ import annotations

@@ -17,16 +17,16 @@ from cemfp.jobs.fingerprint import ROWS
 from cemfp.jobs.train import TrainNet
 from cemfp.models.classifier import Classifier, ClassifierConfig
 from cemfp.models.nets import NETS
-from cemfp.numerics import metrics, ops
+from cemfp.numerics import ops
 from cemfp.removal.detector import ARGUMENTS, NET, RECIPE, Detector
 from cemfp.storage.files import write_atomic
 from cemfp.storage.store import Store
 from cemfp.suspects.transforms import jpeg
 from cemfp.training.loop import train
+from experiments.jobs.detection import noisy
 
 QUALITY = 75
 _SHORTER = dataclasses.replace(RECIPE, epochs=8)
-_RESAMPLES = 2_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,9 +62,9 @@ class MeasureVariant(Job):
         net, data = Classifier.load(store.get(self.model.key())), load(self.model.data)
         shown = data.train.sample(self.images, seed=self.seed).images
         asked = data.test.sample(self.asked, seed=self.seed).images
-        noisy = {"shown": _noisy(shown, self.seed), "asked": _noisy(asked, self.seed + 1)}
+        with_noise = {"shown": noisy(shown, self.seed), "asked": noisy(asked, self.seed + 1)}
         attacked = {"shown": self._fgm(net, shown), "asked": self._fgm(net, asked)}
-        by_noise = self._detector(shown, noisy["shown"], progress, "noise")
+        by_noise = self._detector(shown, with_noise["shown"], progress, "noise")
         by_fgm = self._detector(shown, attacked["shown"], progress, "FGM")
         test = data.test
         squeezed = jpeg(test.floats(), QUALITY)
@@ -79,9 +79,9 @@ class MeasureVariant(Job):
             "epsilon": self.epsilon,
             "images": self.images,
             "asked": self.asked,
-            "noise_seen_by_noise_detector": _auc(by_noise, noisy["asked"], asked),
-            "fgm_seen_by_fgm_detector": _auc(by_fgm, attacked["asked"], asked),
-            "noise_seen_by_fgm_detector": _auc(by_fgm, noisy["asked"], asked),
+            "noise_seen_by_noise_detector": by_noise.detect(with_noise["asked"], asked)._asdict(),
+            "fgm_seen_by_fgm_detector": by_fgm.detect(attacked["asked"], asked)._asdict(),
+            "noise_seen_by_fgm_detector": by_fgm.detect(with_noise["asked"], asked)._asdict(),
         }
         write_atomic(out / ROWS, json.dumps(row, indent=1).encode())
 
@@ -105,15 +105,3 @@ class MeasureVariant(Job):
         return Detector(
             Classifier(model, ClassifierConfig(NET, model.input_shape[1:], 2, dict(ARGUMENTS)))
         )
-
-
-def _auc(detector: Detector, changed: np.ndarray, benign: np.ndarray) -> dict[str, Any]:
-    scores = detector.score(changed), detector.score(benign)
-    interval = metrics.roc_auc_interval(*scores, resamples=_RESAMPLES, seed=0)
-    return {"auc": metrics.roc_auc(*scores), "interval": list(interval)}
-
-
-def _noisy(images: np.ndarray, seed: int) -> np.ndarray:
-    """Return uint8 images, each value one grey level darker, the same, or one lighter."""
-    noise = np.random.default_rng(seed).integers(-1, 2, images.shape, np.int16)
-    return np.clip(images + noise, 0, 255).astype(np.uint8)

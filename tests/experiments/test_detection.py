@@ -20,7 +20,7 @@ from cemfp.models.nets import NETS
 from cemfp.numerics.metrics import roc_auc
 from cemfp.storage.store import Store
 from cemfp.training.recipe import Recipe
-from experiments.jobs.detection import DetectFingerprint, TrainDetector, _noisy
+from experiments.jobs.detection import DetectFingerprint, TrainDetector, noisy
 from experiments.jobs.sac import ScoreSAC
 
 RECIPE = Recipe(
@@ -99,7 +99,7 @@ def test_a_detectors_rows(store):
 
 def test_the_control_is_noise_of_at_most_one_grey_level(store):
     images = np.array([0, 1, 128, 254, 255], np.uint8).repeat(200).reshape(10, 10, 10, 1)
-    changes = _noisy(images, 0).astype(int) - images
+    changes = noisy(images, 0).astype(int) - images
     assert set(np.unique(changes)) == {-1, 0, 1}
     assert abs(changes[images == 128].mean()) < 0.2
     assert rows(store, DETECT)["noise"]["adversarial"] == 100

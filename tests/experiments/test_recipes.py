@@ -13,7 +13,6 @@ from cemfp.storage.store import Store
 from cemfp.training.recipe import Recipe
 from experiments import image_variants, recipes
 from experiments.jobs.recipes import MeasureRecipe, Tricks, _Average, whitening_filters
-from experiments.jobs.variants import _auc, _noisy
 
 RECIPE = Recipe(epochs=2, batch_size=50, flip=False, pad=0, precision="float32", optimizer="muon")
 NET = Net(arguments=(("width", 4), ("depth", 8)))
@@ -77,20 +76,8 @@ def test_trials_are_gathered_over_their_seeds(tmp_path):
     assert (tmp_path / "figures" / "recipes.png").is_file()
 
 
-def test_noise_is_one_grey_level_and_stays_in_range():
-    images = np.array([0, 1, 128, 255], np.uint8).reshape(1, 2, 2, 1).repeat(500, axis=0)
-    changed = _noisy(images, seed=1).astype(int) - images
-    assert set(np.unique(changed)) == {-1, 0, 1}
-    assert changed[:, 0, 0].min() == 0 and changed[:, 1, 1].max() == 0
-
-
 def test_the_table_of_variants(tmp_path):
-    class Fixed:
-        def score(self, images):
-            return images.astype(float).ravel()
-
-    seen = _auc(Fixed(), np.array([3, 4]), np.array([1, 2]))
-    assert seen["auc"] == 1.0
+    seen = {"auc": 1.0, "interval": [1.0, 1.0]}
     row = {
         "test_accuracy": 0.8, "test_accuracy_behind_jpeg": 0.7, "grey_levels_changed_by_jpeg": 2.5,
         "noise_seen_by_noise_detector": seen, "noise_seen_by_fgm_detector": seen,

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from cemfp.engine.jobs import _describe_fields
 from cemfp.fingerprint import cem
 from cemfp.fingerprint.models import Models
 from cemfp.models.roles import Origin
@@ -216,6 +217,22 @@ def test_a_step_draws_different_members_each_equally_often(models: Models) -> No
     assert set(np.unique(surrogates)) == set(range(count))
     assert set(np.unique(references)) == set(range(count, 2 * count))
     assert np.bincount(surrogates.ravel()).min() > 0.6 * 800 / count
+
+
+def test_the_drawn_members_answer_each_group_for_itself(models: Models, images: np.ndarray) -> None:
+    asked = cem._Asked(models, cem.CEM(members_per_step=1))
+    seed, x = tf.constant([3, 1]), tf.constant(images)
+    place, other = asked._draw(seed).numpy()
+    _, surr, ref = asked.logits(x, seed)
+    everyone = [*models.surrogates, *models.references]
+    assert (len(surr), len(ref)) == (1, 1)
+    np.testing.assert_allclose(surr[0], everyone[place](x), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(ref[0], everyone[other](x), rtol=1e-4, atol=1e-5)
+
+
+def test_a_field_that_came_later_leaves_old_keys_as_they_are() -> None:
+    assert "members_per_step" not in _describe_fields(cem.CEM())
+    assert _describe_fields(cem.CEM(members_per_step=2))["members_per_step"] == 2
 
 
 def test_as_many_members_as_there_are_give_what_all_give(

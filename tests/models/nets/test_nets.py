@@ -215,3 +215,23 @@ def test_preprocessing_maps_the_unit_range_to_minus_two_and_two():
     scaled = tf.keras.Model(model.input, model.get_layer("preprocessing").output)
     x = np.full((1, *SHAPE), 0.75, np.float32)
     np.testing.assert_allclose(scaled(x), np.full_like(x, 1.0))
+
+
+def test_no_one_by_one_convolution_has_strides(name):
+    # TensorFlow's gradient of a narrow one is wrong on some processors, or ends the process.
+    convolutions = [layer for layer in build(name).layers if type(layer) is tf.keras.layers.Conv2D]
+    assert convolutions
+    assert all(layer.kernel_size != (1, 1) or layer.strides == (1, 1) for layer in convolutions)
+
+
+@pytest.mark.parametrize("side", [7, 8])
+def test_a_resnets_shortcut_is_the_strided_convolution(side):
+    tf.keras.utils.set_random_seed(0)
+    model = NETS["resnet20"]((side, side, 1), CLASSES, width=4, depth=8)
+    pools = [layer for layer in model.layers if type(layer) is tf.keras.layers.MaxPooling2D]
+    assert len(pools) == 2
+    for pool in pools:
+        (convolution,) = [node.outbound_layer for node in pool.outbound_nodes]
+        x = tf.random.stateless_normal((2, *pool.input_shape[1:]), (0, 1))
+        strided = tf.nn.conv2d(x, convolution.kernel, 2, "SAME")
+        np.testing.assert_allclose(convolution(pool(x)), strided, rtol=1e-4, atol=1e-5)
