@@ -23,7 +23,7 @@ RECIPE = Recipe(epochs=60, batch_size=128, learning_rate=0.2)
 
 def training(profile: Profile) -> TrainNet:
     """Return the long training, of the net that the profile's source has."""
-    net = Net() if profile.data == "cifar10" else profile.net
+    net = Net() if profile.data.startswith("cifar10") else profile.net
     return owned(profile.data, net, RECIPE, Role.SOURCE, FIRST_SEED[Role.SOURCE], 0)
 
 

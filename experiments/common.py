@@ -105,7 +105,7 @@ def fingerprints(profile: Profile) -> dict[str, MakeFingerprint]:
 
 def class_names(profile: Profile) -> tuple[str, ...]:
     """Names of the classes in figures, without loading the data."""
-    return CLASSES if profile.data == "cifar10" else tuple("0123456789")
+    return CLASSES if profile.data.startswith("cifar10") else tuple("0123456789")
 
 
 def caption(rows: Rows, profile: Profile, role: Role = Role.EVALUATION) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 
 from cemfp.jobs.train import Net, TrainNet
 from cemfp.models.roles import Role
@@ -82,9 +83,15 @@ class Zoo:
 
     @property
     def everyone(self) -> tuple[TrainNet, ...]:
-        """The source, then the groups: in this order a study makes them."""
+        """The source, then a pair of each group in turn: in this order a study makes them.
+
+        A study that ends early so has the same number of surrogates as of references, and some in
+        every role.
+        """
         groups = (self.defender, self.evaluation, self.calibration)
-        return (self.source, *(model for group in groups for model in group.everyone))
+        pairs = [tuple(zip(group.surrogates, group.references, strict=True)) for group in groups]
+        rounds = itertools.chain.from_iterable(itertools.zip_longest(*pairs, fillvalue=()))
+        return (self.source, *itertools.chain.from_iterable(rounds))
 
 
 def make_zoo(profile: Profile) -> Zoo:
