@@ -14,6 +14,7 @@ from cemfp.cli.detection import detect
 from cemfp.cli.errors import one_line_errors, terminable
 from cemfp.cli.fingerprints import calibrate, fingerprint
 from cemfp.cli.inspection import inspect
+from cemfp.cli.models import models
 from cemfp.cli.pretrained import pretrained
 from cemfp.cli.quiet import quiet_libraries
 from cemfp.cli.study import study
@@ -55,6 +56,6 @@ def main(debug: bool) -> None:
 
 for command in (
     *(train, pretrained, evaluate, fingerprint, calibrate, verify),
-    *(attack, detect, inspect, demo, study),
+    *(attack, detect, inspect, models, demo, study),
 ):
     main.add_command(command)

@@ -15,6 +15,9 @@ from typing import Any
 
 import click
 
+from cemfp.models import kept
+from cemfp.models.directory import ClassifierError
+
 PATH = click.Path(path_type=Path)
 
 
@@ -47,12 +50,17 @@ class Number(click.FloatRange):
 
 
 class ClassifierPath(click.ParamType):
-    """A classifier directory or a `.keras` file; looked at, not loaded."""
+    """A classifier directory, `zoo:NAME` or a `.keras` file; looked at, not loaded."""
 
     name = "classifier"
 
     def convert(self, value: Any, param: Any, ctx: Any) -> Path:
         """Return the path."""
+        if str(value).startswith(kept.PREFIX):
+            try:
+                return kept.find(value.removeprefix(kept.PREFIX))
+            except ClassifierError as error:
+                self.fail(f"{error}.", param, ctx)
         path = Path(value)
         if (path / "config.json").is_file():
             return path
@@ -61,7 +69,7 @@ class ClassifierPath(click.ParamType):
         # Keras would read a renamed HDF5 file, too, and run the code hidden in it.
         if path.suffix != ".keras" or not zipfile.is_zipfile(path):
             self.fail(
-                f"expected a classifier directory (with config.json) or a .keras file. "
+                f"expected a classifier directory (with config.json), zoo:NAME or a .keras file. "
                 f"Received: {value}.",
                 param,
                 ctx,

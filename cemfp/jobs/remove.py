@@ -11,14 +11,16 @@ from typing import Any, ClassVar
 import numpy as np
 
 from cemfp.data import load
+from cemfp.data.dataset import Split
 from cemfp.engine.jobs import Job, Progress
 from cemfp.fingerprint.artifact import Fingerprint
 from cemfp.jobs.cost import INPUT_GRADIENT, TRAINING, training_flops
 from cemfp.jobs.fingerprint import FINGERPRINT, NOTHING, ROWS, MakeFingerprint
 from cemfp.jobs.train import ANSWERS, LabelImages, Model, Net, TrainNet
 from cemfp.models.classifier import Classifier
+from cemfp.models.nets import NETS
 from cemfp.numerics import metrics
-from cemfp.removal import SUMMARY, Thief, remove
+from cemfp.removal import SUMMARY, Removal, Thief, remove
 from cemfp.storage.files import read_json, write_atomic
 from cemfp.storage.store import Store
 from cemfp.suspects import Suspect, answer_labels, open_suspect
@@ -100,12 +102,22 @@ class RemoveFingerprint(Job):
             pretrained=self._pretrained(store),
             progress=lambda done, total, text: progress(f"step {done}/{total}, {text}"),
         )
-        remove(self.attack, thief).save(out)
+        _half(remove(self.attack, thief), dataset.test).save(out)
 
     def _pretrained(self, store: Store) -> Classifier | None:
         if self.pretrained is None:
             return None
         return Classifier.load(store.get(self.pretrained.key()))
+
+
+def _half(removal: Removal, test: Split) -> Removal:
+    """Return the outcome as it is kept: in float16, where it is one of our nets."""
+    net = removal.classifier
+    if not isinstance(net, Classifier) or net.config.net not in NETS:
+        return removal
+    kept = net.half()
+    accuracy = {"test_accuracy_float16": kept.accuracy(test.images, test.labels)}
+    return Removal(kept, {**removal.summary, **accuracy})
 
 
 @dataclasses.dataclass(frozen=True)

@@ -116,8 +116,12 @@ class TrainNet(Job):
         return self.labels_from, LabelImages(self.data, self.labels_from)
 
     def run(self, store: Store, out: Path, progress: Progress) -> None:
-        """Train, measure the test accuracy, save the classifier."""
-        self.train(store, progress).save(out)
+        """Train, measure the test accuracy, save the classifier in float16."""
+        trained, test = self.train(store, progress), load(self.data).test
+        kept = trained.half()
+        accuracy = kept.accuracy(test.images, test.labels)
+        kept.config.training["test_accuracy_float16"] = accuracy
+        kept.save(out)
 
     def train(self, store: Store, progress: Progress, watch: Watch | None = None) -> Classifier:
         """Return the trained classifier; `watch` is `training.train`'s."""

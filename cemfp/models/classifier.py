@@ -6,6 +6,7 @@ stranger's classifier directory is safe to load; a stranger's Keras file is not.
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import hashlib
 import io
@@ -115,23 +116,40 @@ class Classifier:
         config = dataclasses.replace(self.config, role=role, origin=origin or self.origin)
         return Classifier(self.model, config)
 
+    def half(self) -> Classifier:
+        """Return the same classifier with its weights rounded to float16, for half the disk.
+
+        An array with a number beyond float16 stays as it is.
+
+        Raises:
+            ClassifierError: As `save` does.
+        """
+        self._check_ours()
+        model = _build(self.config)
+        model.set_weights([_rounded(weight) for weight in self.model.get_weights()])
+        return Classifier(model, copy.deepcopy(self.config))
+
     def save(self, directory: Path) -> None:
         """Write `weights.npz` and `config.json`; the latter holds the hash of both.
+
+        Arrays take half the space if float16 can hold what is in them; see `half`.
 
         Raises:
             ClassifierError: The classifier wraps a user's own Keras model, whose architecture is
                 not one of ours.
         """
+        self._check_ours()
+        weights = enumerate(self.model.get_weights())
+        buffer = io.BytesIO()
+        np.savez(buffer, **{f"{i:04d}": _packed(weight) for i, weight in weights})
+        write(Path(directory), self.config, buffer.getvalue())
+
+    def _check_ours(self) -> None:
         if self.config.net not in NETS:
             raise ClassifierError(
                 "expected a net of this package. Received: a Keras model; "
                 "keep its .keras file instead"
             )
-        buffer = io.BytesIO()
-        np.savez(
-            buffer, **{f"{i:04d}": weight for i, weight in enumerate(self.model.get_weights())}
-        )
-        write(Path(directory), self.config, buffer.getvalue())
 
     @classmethod
     def load(cls, directory: Path) -> Classifier:
@@ -143,7 +161,7 @@ class Classifier:
         directory = Path(directory)
         config, data = read(directory)
         try:
-            model = NETS[config.net](config.input_shape, config.classes, **config.arguments)
+            model = _build(config)
             with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
                 model.set_weights([arrays[name] for name in sorted(arrays.files)])
         except (KeyError, TypeError, ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
@@ -181,6 +199,21 @@ class Classifier:
         wrapped = with_logits(model, scale=scale, offset=offset)
         arguments = {"scale": scale, "offset": offset}
         return cls(wrapped, ClassifierConfig("keras", tuple(shape[1:]), output[-1], arguments))
+
+
+def _build(config: ClassifierConfig) -> tf.keras.Model:
+    return NETS[config.net](config.input_shape, config.classes, **config.arguments)
+
+
+def _rounded(weight: np.ndarray) -> np.ndarray:
+    with np.errstate(over="ignore"):
+        rounded = weight.astype(np.float16).astype(weight.dtype)
+    return rounded if np.isfinite(rounded).all() else weight
+
+
+def _packed(weight: np.ndarray) -> np.ndarray:
+    exact = weight.dtype.kind == "f" and np.array_equal(_rounded(weight), weight)
+    return weight.astype(np.float16) if exact else weight
 
 
 def _is_fixed(shape: Any, rank: int) -> bool:

@@ -162,11 +162,14 @@ class Store:
         return manifest
 
     @contextlib.contextmanager
-    def write(self, key: str, description: Any) -> Iterator[Path]:
+    def write(
+        self, key: str, description: Any, *, took_seconds: float | None = None
+    ) -> Iterator[Path]:
         """Yield an empty directory that becomes the entry when the block ends well.
 
         If the block raises, nothing is left. If a good entry is there already, it stays and the new
-        one is dropped. `description` is JSON-able and kept in the manifest for people.
+        one is dropped. `description` is JSON-able and kept in the manifest for people;
+        `took_seconds` is what making it took, if the block only copies what was made elsewhere.
         """
         self._entry(key)
         with self._temporary() as temporary:
@@ -180,7 +183,9 @@ class Store:
                 "description": description,
                 "files": _file_table(temporary),
                 "created_by": _created_by(),
-                "took_seconds": round(time.monotonic() - started, 3),
+                "took_seconds": round(
+                    time.monotonic() - started if took_seconds is None else took_seconds, 3
+                ),
             }
             manifest["seal"] = _seal(manifest)
             (temporary / MANIFEST).write_text(json.dumps(manifest, indent=2, sort_keys=True))

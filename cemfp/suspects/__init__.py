@@ -1,6 +1,7 @@
 """Suspects: anything that maps images to labels or scores, opened by what the user typed.
 
 runs/thief              a classifier directory
+zoo:NAME                one that the repository keeps
 model.keras             the user's own Keras file
 model.tflite            a TensorFlow Lite file, or a directory with one of this name
 python:module:function  images in, labels or scores out
@@ -11,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from cemfp.models import kept
 from cemfp.models.tflite import TFLITE_FILE
 from cemfp.suspects.base import (
     Suspect,
@@ -41,7 +43,7 @@ def open_suspect(
     """Open a suspect and check that it fits, as far as it says what it takes.
 
     Args:
-        spec: A classifier directory, a `.keras` or `.tflite` file, or `python:module:function`.
+        spec: A classifier directory, `zoo:NAME`, a `.keras` or `.tflite` file, or `python:module:function`.
         input_shape: Shape of one fingerprint input (h, w, c).
         classes: Classes of the fingerprint's source.
         scale: What the inputs in [0, 1] of a Keras or TensorFlow Lite file, or of a function, are
@@ -70,6 +72,8 @@ def _kind(spec: str) -> tuple[str, str]:
     prefix, separator, rest = spec.partition(":")
     if separator and prefix == "python":
         return "python", rest
+    if separator and prefix + separator == kept.PREFIX:
+        return "classifier", str(kept.find(rest))
     path = Path(spec)
     if path.suffix in (".h5", ".hdf5"):
         raise SuspectError(
@@ -85,6 +89,6 @@ def _kind(spec: str) -> tuple[str, str]:
     if path.suffix in (".keras", ".tflite") and path.is_file():
         return path.suffix[1:], spec
     raise SuspectError(
-        "expected a classifier directory (with config.json), a .keras or .tflite file or "
+        "expected a classifier directory (with config.json), zoo:NAME, a .keras or .tflite file or "
         "python:module:function. Received: something else."
     )
