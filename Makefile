@@ -23,7 +23,8 @@ require_python = $(if $(filter 3.11,$(version)),,$(error cemfp needs Python 3.11
 	or name it: make PYTHON=/path/to/python3.11))
 
 .DEFAULT_GOAL := help
-.PHONY: install demo test test-all lint type bench cifar10-all imagenet32-all figures notebooks docs clean help
+.PHONY: install demo test test-all lint type bench cifar10-all imagenet32-all figures check-results \
+	notebooks docs clean help
 
 install: $(STAMP)all  ## Create .venv with everything (other targets install what they need)
 	@$(require_python):
@@ -64,6 +65,9 @@ imagenet32-all: $(STAMP)base  ## Regenerate the ImageNet32 tables (PROFILE as ab
 figures: $(STAMP)base  ## Draw figures, tables and report of PROFILE again from its committed rows
 	$(BIN)/cemfp study figures --profile $(PROFILE)
 	$(BIN)/cemfp study report --profile $(PROFILE)
+
+check-results: $(STAMP)base  ## Compute the central tables again from committed nets and answers
+	$(BIN)/cemfp study check
 
 notebooks: $(STAMP)notebooks  ## Execute the notebooks
 	$(BIN)/jupyter nbconvert --to notebook --execute --inplace \

@@ -12,7 +12,8 @@ from cemfp.training.recipe import Recipe
 # The cheapest nets that are worth telling apart: two cores train thirty-four of them.
 _SMALL_SOURCE = Recipe(epochs=5, batch_size=128, learning_rate=0.3, crop=20, full_size=0.2)
 _SMALL = dataclasses.replace(_SMALL_SOURCE, epochs=4, full_size=0.25)
-# The cheapest recipe of `experiments.recipes` that gets past 84 %; the source, one net, may cost more.
+# The cheapest recipe of `experiments.recipes` that gets past 84 %; one net, the source, may cost
+# more.
 _STRONG_SOURCE = Recipe(epochs=10, learning_rate=0.2, optimizer="muon")
 _STRONG = dataclasses.replace(_STRONG_SOURCE, epochs=8, crop=24, full_size=0.4)
 # 200 epochs as in the Keras example that the paper trains by [Lukas21, Sec. 5, footnote 2].

@@ -11,7 +11,7 @@ from pathlib import Path
 from cemfp.engine.facts import study_facts
 from cemfp.engine.jobs import Job, plan
 from cemfp.engine.progress import last_line
-from cemfp.jobs.fingerprint import FINGERPRINT, read_rows
+from cemfp.jobs.fingerprint import FINGERPRINT, MakeFingerprint, read_rows
 from cemfp.jobs.zoo import Profile, make_zoo
 from cemfp.models.classifier import CONFIG
 from cemfp.storage.files import read_json, write_atomic
@@ -36,7 +36,14 @@ EXPERIMENTS = (
     "cem_meets_ltrc",
 )
 # They need what not everybody has, or much time, and run only by name.
-ON_REQUEST = ("imagenet_characteristic", "imagenet32", "ceiling", "image_variants", "recipes")
+ON_REQUEST = (
+    "zoo",
+    "imagenet_characteristic",
+    "imagenet32",
+    "ceiling",
+    "image_variants",
+    "recipes",
+)
 RESULTS = Path(__file__).parent / "results"
 MODELS, STUDY = "models", "study"
 
@@ -81,10 +88,23 @@ def collect(experiments: Sequence[Experiment], profile: Profile, store: Store) -
         path = rows_path(profile, module.NAME)
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(path, (json.dumps(rows, indent=1) + "\n").encode())
-        job = jobs.get("cem")
-        if job is not None and "missing" not in rows["cem"]:
-            data = (store.get(job.fingerprint.key()) / FINGERPRINT).read_bytes()
-            write_atomic(path.with_suffix(".cemfp"), data)
+        for name, job in jobs.items():
+            if name.partition(" ")[0] == "cem" and store.has(job.key()):
+                _copy_fingerprint(store, job, fingerprint_path(path.parent, module.NAME, name))
+
+
+def fingerprint_path(directory: Path, experiment: str, row: str) -> Path:
+    """Where the fingerprint of the row `cem`, or `cem EPSILON`, of an experiment is kept."""
+    return directory / f"{'_'.join([experiment, *row.split()[1:]])}.cemfp"
+
+
+def _copy_fingerprint(store: Store, job: Job, path: Path) -> None:
+    """Copy the fingerprint that a row is about; those of a sweep are too many to be kept."""
+    made = getattr(job, "fingerprint", None)
+    if isinstance(made, MakeFingerprint) and made.balance:
+        file = store.get(made.key()) / FINGERPRINT
+        if file.is_file():
+            write_atomic(path, file.read_bytes())
 
 
 def write_models(profile: Profile, store: Store) -> None:

@@ -41,7 +41,16 @@ _profile = click.option(
     type=click.Choice(PROFILES),
     default="small",
     show_default=True,
-    help="How large: `demo` minutes on digits, `small` hours on CIFAR-10, `paper` GPUs.",
+    help="How large: `demo` minutes on digits, `small` hours on CIFAR-10, `strong` a day of "
+    "better nets, `paper` GPUs.",
+)
+_store = click.option(
+    "--store",
+    "uri",
+    envvar="CEMFP_STORE",
+    default="~/.cache/cemfp/store",
+    show_default=True,
+    help="Where results are kept: a directory, or a URI that fsspec opens (s3://, gs://).",
 )
 
 
@@ -50,14 +59,7 @@ def _options(command: Callable[..., None]) -> Callable[..., None]:
     for option in (
         click.argument("names", nargs=-1, metavar="[NAME]..."),
         _profile,
-        click.option(
-            "--store",
-            "uri",
-            envvar="CEMFP_STORE",
-            default="~/.cache/cemfp/store",
-            show_default=True,
-            help="Where results are kept: a directory, or a URI that fsspec opens (s3://, gs://).",
-        ),
+        _store,
         click.option(
             "--only",
             "kinds",
@@ -103,6 +105,8 @@ def run(
     if address and executor != "ray":
         raise Failure(f"expected --executor ray with --address. Received: --executor {executor}")
     planned = Planned(**which)
+    if not dry_run:
+        planned.take_kept()
     planned.show()
     if dry_run:
         return
@@ -111,6 +115,46 @@ def run(
     if not planned.partial:
         planned.write()
     if not outcome.ok:
+        raise SystemExit(UNFINISHED)
+
+
+@study.command()
+@_profile
+@_store
+def keep(profile_name: str, uri: str) -> None:
+    """Copy the trained nets of the profile's zoo from the store to `models/`.
+
+    What is there already stays. A study takes these instead of training them.
+
+    
+    Example: cemfp study keep --profile strong
+    """
+    from cemfp.storage.remote_store import open_store
+
+    _, profile = _load(profile_name)
+    from experiments.keeping import keep as keep_models
+
+    new = keep_models(profile, open_store(uri))
+    click.echo(f"kept: {', '.join(new) or 'nothing new'}")
+
+
+@study.command()
+def check() -> None:
+    """Compute the central tables again from committed nets, fingerprints and answers.
+
+    Needs neither data nor training. Exit status 1: a committed number is another.
+
+    
+    Example: cemfp study check
+    """
+    _load(PROFILES[0])
+    from experiments.checking import check as check_results
+
+    found = check_results()
+    for difference in found.differences:
+        click.echo(difference, err=True)
+    click.echo(found.summary())
+    if found.differences:
         raise SystemExit(UNFINISHED)
 
 
@@ -205,6 +249,13 @@ class Planned:
         data = sorted({found for job in plan(self.jobs) if (found := getattr(job, "data", ""))})
         click.echo(f"profile {self.profile.name} on {', '.join(data)}, store {place}")
         click.echo(describe(survey(self.jobs, self.store), self.store, slots=self.slots))
+
+    def take_kept(self) -> None:
+        """Put the nets that the repository keeps into the store, instead of training them."""
+        from experiments.keeping import restore
+
+        if taken := restore(self.jobs, self.store):
+            click.echo(f"taken from models/: {', '.join(taken)}")
 
     def run(self, executor: str, address: str | None, threads: int | None) -> Outcome:
         """Run what is missing."""

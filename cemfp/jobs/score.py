@@ -70,11 +70,24 @@ class ScoreFingerprint(Job):
         result = {
             "fingerprint": _facts(fingerprint),
             "models": rows,
-            "calibration": _summary(fingerprint, rows, Role.CALIBRATION),
-            "evaluation": _summary(fingerprint, rows, Role.EVALUATION),
+            **summarize(fingerprint.keys, rows),
         }
-        result["decision"] = _decision(rows)
         write_atomic(out / ROWS, json.dumps(result, indent=1).encode())
+
+
+def summarize(keys: np.ndarray, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return every number that follows from the answers of `rows` and the `keys` (n,).
+
+    Args:
+        keys: The fingerprint's.
+        rows: One of each model: `role`, `origin`, `answers` (n labels), `cae_accuracy`.
+
+    Returns:
+        `calibration` and `evaluation`: CAEAcc, conferrability [Lukas21, Eq. 2], ROC AUC;
+        `decision`: the threshold from the calibration models, and what it says of the others.
+    """
+    summaries = {str(r): _summary(keys, rows, r) for r in (Role.CALIBRATION, Role.EVALUATION)}
+    return {**summaries, "decision": _decision(rows)}
 
 
 def _load_role(store: Store, group: Group, role: Role) -> list[Classifier]:
@@ -120,14 +133,14 @@ def _scores(rows: list[dict[str, Any]], role: Role, origin: Origin) -> list[floa
     return [row["cae_accuracy"] for row in _pick(rows, role, origin)]
 
 
-def _summary(fingerprint: Fingerprint, rows: list[dict[str, Any]], role: Role) -> dict[str, Any]:
+def _summary(keys: np.ndarray, rows: list[dict[str, Any]], role: Role) -> dict[str, Any]:
     """What one role's models say: CAEAcc, conferrability [Lukas21, Eq. 2] and ROC AUC."""
     surrogates, references = (_scores(rows, role, o) for o in (Origin.SURROGATE, Origin.REFERENCE))
     by_surrogates, by_references = (
         np.array([row["answers"] for row in _pick(rows, role, origin)])
         for origin in (Origin.SURROGATE, Origin.REFERENCE)
     )
-    confer = metrics.confer(by_surrogates, by_references, fingerprint.keys)
+    confer = metrics.confer(by_surrogates, by_references, keys)
     interval = metrics.roc_auc_interval(surrogates, references, seed=0)
     return {
         "surrogates": metrics.summary(surrogates),

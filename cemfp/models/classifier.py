@@ -206,14 +206,20 @@ def _build(config: ClassifierConfig) -> tf.keras.Model:
 
 
 def _rounded(weight: np.ndarray) -> np.ndarray:
-    with np.errstate(over="ignore"):
-        rounded = weight.astype(np.float16).astype(weight.dtype)
-    return rounded if np.isfinite(rounded).all() else weight
+    half = _as_half(weight)
+    return weight if half is None else half.astype(weight.dtype)
 
 
 def _packed(weight: np.ndarray) -> np.ndarray:
-    exact = weight.dtype.kind == "f" and np.array_equal(_rounded(weight), weight)
-    return weight.astype(np.float16) if exact else weight
+    half = _as_half(weight)
+    return half if half is not None and np.array_equal(half, weight) else weight
+
+
+def _as_half(weight: np.ndarray) -> np.ndarray | None:
+    """Return `weight` as float16; None if that is beyond it."""
+    with np.errstate(over="ignore"):
+        half = weight.astype(np.float16)
+    return half if np.isfinite(half).all() else None
 
 
 def _is_fixed(shape: Any, rank: int) -> bool:

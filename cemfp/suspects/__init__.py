@@ -43,7 +43,8 @@ def open_suspect(
     """Open a suspect and check that it fits, as far as it says what it takes.
 
     Args:
-        spec: A classifier directory, `zoo:NAME`, a `.keras` or `.tflite` file, or `python:module:function`.
+        spec: A classifier directory, `zoo:NAME`, a `.keras` or `.tflite` file, or
+            `python:module:function`.
         input_shape: Shape of one fingerprint input (h, w, c).
         classes: Classes of the fingerprint's source.
         scale: What the inputs in [0, 1] of a Keras or TensorFlow Lite file, or of a function, are

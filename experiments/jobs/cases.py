@@ -108,6 +108,12 @@ MEANS = {
 }
 
 
+MEANS["strong"] = dataclasses.replace(
+    MEANS["small"],
+    transfer=dataclasses.replace(MEANS["small"].transfer, optimizer="muon"),
+)
+
+
 def cases(profile: Profile) -> dict[str, tuple[RemoveFingerprint, ...]]:
     """Return each attack's repeats by the name that rows and the paper's values use."""
     means = MEANS[profile.name]
@@ -173,7 +179,7 @@ def _other_images(profile: Profile) -> Iterator[tuple[str, RemoveFingerprint]]:
         net=profile.net,
     )
     settings: dict[str, Any] = {"recipe": means.transfer, "pretrained": pretrained}
-    yield f"transfer_{profile.data}", _attack(profile, "transfer", **settings)
+    yield f"transfer_{_family(profile)}", _attack(profile, "transfer", **settings)
     if means.related:
         related = _related(profile, means.transfer)
         yield "transfer_cinic", _attack(profile, "transfer", pretrained=pretrained, **related)
@@ -183,10 +189,15 @@ def _adversarial(profile: Profile) -> Iterator[tuple[str, RemoveFingerprint]]:
     means = MEANS[profile.name]
     for name, epsilon in RADII.items():
         settings: dict[str, Any] = {"epsilon": epsilon, "steps": means.attack_steps}
-        yield f"advtrain_{profile.data}{name}", _attack(profile, "advtrain", **settings)
+        yield f"advtrain_{_family(profile)}{name}", _attack(profile, "advtrain", **settings)
         if means.related:
             settings |= _related(profile)
             yield f"advtrain_cinic{name}", _attack(profile, "advtrain", **settings)
+
+
+def _family(profile: Profile) -> str:
+    """The data set's name in rows, which does not say which variant of its images was taken."""
+    return profile.data.partition("-")[0]
 
 
 def _related(profile: Profile, recipe: Recipe | None = None) -> dict[str, Any]:

@@ -141,7 +141,7 @@ def _paper() -> Setting:
     )
 
 
-SETTINGS = {"demo": _demo(), "small": _small(), "paper": _paper()}
+SETTINGS = {"demo": _demo(), "small": _small(), "strong": _small(), "paper": _paper()}
 
 
 def imagenet32_setting(profile: Profile) -> Setting:

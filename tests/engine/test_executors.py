@@ -252,3 +252,24 @@ def test_a_long_job_without_a_terminal_still_speaks(store, monkeypatch, capsys):
     assert run_local([Train(0, seconds=1.5)], store, processes=1).ok
     lines = capsys.readouterr().err.splitlines()
     assert sum(line.startswith("0/1 jobs, ") and "left, 1 running, " in line for line in lines) >= 3
+
+
+NICE = """
+import pathlib, sys, time
+from cemfp.engine.worker import start_worker
+worker = start_worker(pathlib.Path(sys.argv[1]), 1, {})
+for _ in range(300):
+    said = pathlib.Path(f"/proc/{worker.pid}/autogroup").read_text()
+    if said.endswith("nice 5\\n"):
+        break
+    time.sleep(0.1)
+worker.kill()
+print(said)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/autogroup").exists(), reason="Linux with autogroups only")
+def test_a_nice_study_has_nice_workers(tmp_path):
+    command = ["nice", "-n", "5", sys.executable, "-c", NICE, tmp_path / "log"]
+    said = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+    assert "nice 5" in said.stdout

@@ -1,0 +1,61 @@
+"""From the store to `models/` and back: nets that were trained once are not trained again."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable
+
+from cemfp.engine.jobs import Job, plan
+from cemfp.jobs.zoo import Profile
+from cemfp.models import kept
+from cemfp.models.classifier import CONFIG, Classifier
+from cemfp.removal import SUMMARY
+from cemfp.storage.files import read_json
+from cemfp.storage.store import Store
+from experiments import zoo
+
+
+def keep(profile: Profile, store: Store) -> list[str]:
+    """Copy the nets of `profile` that the store has to `models/`; return the names of new ones."""
+    known = kept.entries()
+    new = {
+        n: job for n, job in zoo.kept(profile).items() if n not in known and store.has(job.key())
+    }
+    for name, job in new.items():
+        directory, manifest = store.get(job.key()), store.manifest(job.key())
+        training = read_json(directory / CONFIG)["training"]
+        measured = read_json(directory / SUMMARY) if (directory / SUMMARY).is_file() else training
+        facts = {
+            "key": job.key(),
+            "command": f"cemfp study run {_experiment(name)} --profile {profile.name}",
+            "data": job.data,
+            "precision": training.get("precision", ""),
+            "test_accuracy": measured["test_accuracy"],
+            "weights_sha256": Classifier.load(directory).weights_sha256,
+            "test_accuracy_float16": measured["test_accuracy_float16"],
+            "took_seconds": manifest["took_seconds"],
+            "created_by": manifest["created_by"],
+        }
+        kept.keep(name, directory, facts)
+    return list(new)
+
+
+def _experiment(name: str) -> str:
+    return "cifar10_irremovability" if name.startswith("thief-") else zoo.NAME
+
+
+def restore(jobs: Iterable[Job], store: Store) -> list[str]:
+    """Put the kept models that `jobs` would train into the store; return their names."""
+    found = {entry["key"]: (name, entry) for name, entry in kept.entries().items()}
+    taken = []
+    for job in plan(jobs):
+        key = job.key()
+        if key not in found or store.has(key):
+            continue
+        name, entry = found[key]
+        directory = kept.find(name)
+        with store.write(key, job.description(), took_seconds=entry["took_seconds"]) as out:
+            for file in directory.iterdir():
+                shutil.copyfile(file, out / file.name)
+        taken.append(name)
+    return taken

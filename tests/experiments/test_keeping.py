@@ -1,0 +1,120 @@
+"""Trained once: from the store to `models/`, back into another store; and the check of results."""
+
+import dataclasses
+import json
+
+import pytest
+
+from cemfp.engine.jobs import obtain
+from cemfp.jobs.zoo import make_zoo
+from cemfp.models import kept
+from cemfp.models.classifier import Classifier
+from cemfp.storage.store import Store
+from experiments import checking, cifar10_roc, keeping, runner, zoo
+from experiments.profiles import PROFILES
+
+PROFILE = dataclasses.replace(
+    PROFILES["demo"],
+    defender=1,
+    calibration=2,
+    evaluation=2,
+    source_recipe=dataclasses.replace(PROFILES["demo"].source_recipe, epochs=20),
+    recipe=dataclasses.replace(PROFILES["demo"].recipe, epochs=20),
+    surrogate_recipe=dataclasses.replace(PROFILES["demo"].surrogate_recipe, epochs=5),
+    candidates=150,
+    size=10,
+)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    """The central experiment in miniature, CEM alone."""
+    store = Store(tmp_path_factory.mktemp("store"))
+    obtain(cifar10_roc.jobs(PROFILE)["cem"], store)
+    return store
+
+
+@pytest.fixture
+def results(store, tmp_path, monkeypatch):
+    """The nets kept, and the rows committed; a place for both."""
+    monkeypatch.setenv(kept.FOLDER_VARIABLE, str(tmp_path / "models"))
+    monkeypatch.setattr(runner, "RESULTS", tmp_path / "results")
+    keeping.keep(PROFILE, store)
+    runner.collect([cifar10_roc], PROFILE, store)
+    return tmp_path / "results"
+
+
+def change(path, edit):
+    """Change the row of CEM as somebody would by hand."""
+    rows = json.loads(path.read_text())
+    edit(rows["cem"])
+    path.write_text(json.dumps(rows))
+
+
+def test_the_zoo_is_trained_a_pair_of_each_role_in_turn():
+    names = list(zoo.names(PROFILE))
+    assert names[:4] == [
+        "source",
+        *(
+            f"{r}-{o}-0"
+            for r, o in [
+                ("defender", "surrogate"),
+                ("defender", "reference"),
+                ("evaluation", "surrogate"),
+            ]
+        ),
+    ]
+    assert len(names) == 11 and names[-1] == "calibration-reference-1"
+    assert len(zoo.names(PROFILES["paper"])) == 77  # no two have one name
+
+
+def test_kept_nets_are_taken_instead_of_trained(results, tmp_path):
+    assert len(kept.entries()) == 11
+    entry = kept.entries()["source"]
+    assert entry["command"] == "cemfp study run zoo --profile demo"
+    assert abs(entry["test_accuracy"] - entry["test_accuracy_float16"]) < 0.02
+    other, source = Store(tmp_path / "other"), make_zoo(PROFILE).source
+    assert sorted(keeping.restore(zoo.jobs(PROFILE).values(), other)) == sorted(kept.entries())
+    assert keeping.restore(zoo.jobs(PROFILE).values(), other) == []
+    net = Classifier.load(other.get(source.key()))
+    assert net.weights_sha256 == entry["weights_sha256"]
+    assert other.manifest(source.key())["took_seconds"] == entry["took_seconds"]
+
+
+def test_a_job_with_another_recipe_is_not_taken(results, tmp_path):
+    changed = dataclasses.replace(PROFILE, recipe=PROFILE.surrogate_recipe)
+    taken = keeping.restore(zoo.jobs(changed).values(), Store(tmp_path / "other"))
+    assert "source" in taken and "defender-surrogate-0" in taken
+    assert not any("reference" in name for name in taken)
+
+
+def test_committed_numbers_are_those_of_the_kept_nets(results):
+    found = checking.check(results)
+    assert (found.rows, found.asked, found.not_kept, found.differences) == (1, 8, 0, [])
+
+
+@pytest.mark.parametrize(
+    ("edit", "where"),
+    [
+        (lambda row: row["evaluation"].update(auc=0.123), "evaluation.auc is"),
+        (lambda row: row["calibration"]["confer"].update(mean=0.123), "calibration.confer.mean"),
+        (lambda row: row["decision"].update(threshold=0.123), "decision.threshold is"),
+        (lambda row: row["models"][0].update(cae_accuracy=0.123), "CAEAcc is"),
+        (
+            lambda row: row["models"][-1].update(
+                answers=[(label + 1) % 10 for label in row["models"][-1]["answers"]]
+            ),
+            "answers 10 inputs otherwise",
+        ),
+    ],
+)
+def test_a_number_changed_by_hand_is_found(results, edit, where):
+    change(results / "demo" / "cifar10_roc.json", edit)
+    found = checking.check(results)
+    assert any(where in line for line in found.differences), found.differences
+
+
+def test_without_the_nets_the_answers_are_checked(results, monkeypatch, tmp_path):
+    monkeypatch.setenv(kept.FOLDER_VARIABLE, str(tmp_path / "empty"))
+    found = checking.check(results)
+    assert (found.asked, found.not_kept, found.differences) == (0, 8, [])
