@@ -71,10 +71,7 @@ def test_an_altered_net_is_refused(models):
 
 
 def test_an_unknown_name_says_which_there_are(models):
-    with pytest.raises(
-        SuspectError,
-        match=r"zoo:sauce: cannot be opened: ClassifierError: expected a model that is kept in .*: source. R",
-    ):
+    with pytest.raises(SuspectError, match=r"zoo:sauce: .* kept in .*: source\. Received: 'sauce'"):
         open_suspect("zoo:sauce", input_shape=(8, 8, 1), classes=10)
 
 
