@@ -12,15 +12,16 @@ import click
 
 from cemfp.cli import options
 from cemfp.cli.generated import GeneratedCommand, options_of
+from cemfp.cli.opening import open_classifier
 from cemfp.cli.thieves import RENAMED, make_thief, say, take_settings, with_pretrained
 from cemfp.cli.training import recipe_options, say_what_precision_costs
 from cemfp.cli.work import (
     check_replaceable,
     echo_json,
     new_directory,
-    open_classifier,
     progress_bar,
 )
+from cemfp.models.convention import Convention
 from cemfp.models.roles import Origin, Role
 
 
@@ -138,7 +139,7 @@ def _shared(attack: Any, function: Any) -> Any:
             help="What the result may be used for: a copy that you make of your own model may "
             "calibrate its fingerprint.",
         ),
-        options.keras_inputs,
+        options.inputs,
         options.output("New directory of the stolen model."),
         options.quiet,
         options.dry_run,
@@ -183,8 +184,7 @@ def _attack(
     *,
     victim: Path,
     data: str,
-    scale: float,
-    offset: float,
+    convention: Convention | None,
     out: Path,
     force: bool,
     quiet: bool,
@@ -192,6 +192,7 @@ def _attack(
     as_json: bool,
     **values: Any,
 ) -> None:
+    from cemfp.data import load
     from cemfp.removal import remove
 
     check_replaceable(out)
@@ -201,7 +202,9 @@ def _attack(
         settings = {"parameters": dataclasses.asdict(chosen), "recipe": dataclasses.asdict(recipe)}
         return echo_json(given | (settings if attack.recipe else settings | {"recipe": None}))
     say_what_precision_costs(recipe)
-    model = open_classifier(victim, scale, offset, role=Role.SOURCE, origin=Origin.SOURCE)
+    model = open_classifier(
+        victim, convention, role=Role.SOURCE, origin=Origin.SOURCE, dataset=load(data)
+    )
     with progress_bar(attack.name, quiet=quiet) as progress:
         thief = make_thief(model, data, recipe, progress, values)
         if "pretrained" in attack.needs:

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 import click
 
 from cemfp.cli import options
-from cemfp.cli.work import echo_json, open_classifier, progress_bar
+from cemfp.cli.opening import open_classifier
+from cemfp.cli.work import echo_json, progress_bar
+from cemfp.models.convention import Convention
 from cemfp.models.roles import Origin, Role
 
 if TYPE_CHECKING:
@@ -41,7 +43,7 @@ MOST_BENIGN = 1000
     help="Training images of the thief; half are held out. All, if there are fewer.",
 )
 @options.seed
-@options.keras_inputs
+@options.inputs
 @options.json_output
 @options.quiet
 def detect(
@@ -51,8 +53,7 @@ def detect(
     epsilon: float | None,
     images: int,
     seed: int,
-    scale: float,
-    offset: float,
+    convention: Convention | None,
     as_json: bool,
     quiet: bool,
 ) -> None:
@@ -71,7 +72,7 @@ def detect(
 
     loaded, dataset = Fingerprint.load(file), load(data)
     radius = _radius(loaded, epsilon)
-    thief = open_classifier(surrogate, scale, offset, role=Role.ATTACKER, origin=Origin.SURROGATE)
+    thief = open_classifier(surrogate, convention, role=Role.ATTACKER, origin=Origin.SURROGATE)
     evasion.check_thief(thief, loaded.source_sha256)
     check_fits(thief, loaded.inputs.shape[1:], loaded.classes)
     own, benign = (

@@ -12,11 +12,14 @@ import click
 
 from cemfp.cli import options
 from cemfp.cli.generated import GeneratedCommand, options_of
+from cemfp.cli.opening import open_classifier
 from cemfp.cli.options import SeveralValues
-from cemfp.cli.work import check_file, echo_json, open_classifier, progress_bar
+from cemfp.cli.work import check_file, echo_json, progress_bar
+from cemfp.models.convention import Convention
 from cemfp.models.roles import Origin, Role
 
 if TYPE_CHECKING:
+    from cemfp.data import Dataset
     from cemfp.fingerprint.artifact import Fingerprint
     from cemfp.models.classifier import Classifier
 
@@ -108,7 +111,7 @@ def _shared(function: Any) -> Any:
             "--quantize/--no-quantize", default=True, show_default=True, help="Round to 8 bits."
         ),
         options.seed,
-        options.keras_inputs,
+        options.inputs,
         options.output("New fingerprint file."),
         options.quiet,
         options.dry_run,
@@ -133,8 +136,7 @@ def _make(
     reference: tuple[Path, ...],
     data: str | None,
     data_free: bool,
-    scale: float,
-    offset: float,
+    convention: Convention | None,
     out: Path,
     force: bool,
     quiet: bool,
@@ -155,9 +157,9 @@ def _make(
         return echo_json(
             {"method": name, "data": data, **models, **parameters, **settings, "out": out}
         )
-    models = _models(source, surrogate, reference, scale, offset)
+    dataset = None if data is None else load(data)
+    models = _models(source, surrogate, reference, convention, dataset)
     with progress_bar(name, quiet=quiet) as progress:
-        dataset = None if data is None else load(data)
         made, shortfall = make_fingerprint(method, models, dataset, **settings, progress=progress)
     _write(made, out)
     click.echo(f"{out}: {len(made)} inputs by {name}; set its threshold with cemfp calibrate")
@@ -192,26 +194,31 @@ def _models(
     source: Path,
     surrogates: tuple[Path, ...],
     references: tuple[Path, ...],
-    scale: float,
-    offset: float,
+    convention: Convention | None,
+    dataset: Dataset | None,
 ) -> Any:
     from cemfp.fingerprint.models import Models
 
-    groups = _groups(surrogates, references, scale, offset, Role.DEFENDER)
-    owned = open_classifier(source, scale, offset, role=Role.SOURCE, origin=Origin.SOURCE)
+    owned = open_classifier(
+        source, convention, role=Role.SOURCE, origin=Origin.SOURCE, dataset=dataset
+    )
+    groups = _groups(surrogates, references, convention, Role.DEFENDER, dataset)
     return Models(owned, *groups)
 
 
 def _groups(
     surrogates: tuple[Path, ...],
     references: tuple[Path, ...],
-    scale: float,
-    offset: float,
+    convention: Convention | None,
     role: Role,
+    dataset: Dataset | None = None,
 ) -> tuple[list[Classifier], list[Classifier]]:
     """Open surrogates and references."""
     above, below = (
-        [open_classifier(path, scale, offset, role=role, origin=origin) for path in paths]
+        [
+            open_classifier(path, convention, role=role, origin=origin, dataset=dataset)
+            for path in paths
+        ]
         for origin, paths in ((Origin.SURROGATE, surrogates), (Origin.REFERENCE, references))
     )
     return above, below
@@ -226,14 +233,13 @@ def _write(made: Fingerprint, path: Path) -> None:
 @click.argument("file", type=options.PATH)
 @options.classifiers("--surrogate", "Calibration nets, labelled by the source.", required=True)
 @options.classifiers("--reference", "Calibration nets, trained on the truth.", required=True)
-@options.keras_inputs
+@options.inputs
 @options.output("Another file for the result.  [default: FILE]", required=False)
 def calibrate(
     file: Path,
     surrogate: tuple[Path, ...],
     reference: tuple[Path, ...],
-    scale: float,
-    offset: float,
+    convention: Convention | None,
     out: Path | None,
     force: bool,
 ) -> None:
@@ -252,7 +258,7 @@ def calibrate(
     target = out or file
     check_file(target)
     loaded = Fingerprint.load(file)
-    groups = _groups(surrogate, reference, scale, offset, Role.CALIBRATION)
+    groups = _groups(surrogate, reference, convention, Role.CALIBRATION)
     calibrated = verification.calibrate(loaded, *groups)
     _write(calibrated, target)
     made = calibrated.calibration

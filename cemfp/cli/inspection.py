@@ -67,6 +67,8 @@ def _facts(loaded: Fingerprint) -> dict[str, Any]:
         "keys_per_class": counts.tolist(),
         "shortfall": {str(label): count for label, count in loaded.shortfall.items()},
         "mean_conferrability": None if scores is None else float(np.mean(scores)),
+        "controls": 0 if loaded.controls is None else len(loaded.controls),
+        "source_input": str(loaded.convention),
         "parameters": loaded.parameters,
         "source_sha256": loaded.source_sha256,
         "data": loaded.data,

@@ -16,9 +16,11 @@ from typing import Any
 import click
 
 from cemfp.models import kept
-from cemfp.models.directory import ClassifierError
+from cemfp.models.convention import Convention
+from cemfp.models.directory import CONFIG, KERAS_FILE, ClassifierError
 
 PATH = click.Path(path_type=Path)
+AUTO = "auto"
 
 
 class ChoiceFrom(click.Choice):
@@ -62,7 +64,7 @@ class ClassifierPath(click.ParamType):
             except ClassifierError as error:
                 self.fail(f"{error}.", param, ctx)
         path = Path(value)
-        if (path / "config.json").is_file():
+        if any((path / name).is_file() for name in (CONFIG, KERAS_FILE)):
             return path
         if not path.exists():
             self.fail(f"{value}: no such file or directory.", param, ctx)
@@ -213,16 +215,68 @@ def net_arguments(net: str, values: dict[str, Any]) -> dict[str, Any]:
     return typed
 
 
-def keras_inputs(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add --scale and --offset."""
-    scale = click.option(
-        "--scale",
-        type=Number(min=0, min_open=True),
-        default=1.0,
-        show_default=True,
-        help="A .keras file gets x * SCALE + OFFSET for pixels x in [0, 1]; 255 for grey levels.",
+class Numbers(click.ParamType):
+    """One number, or several with commas: one for each channel; `auto` where that is offered.
+
+    Attributes:
+        above: What each has to be greater than.
+        below: What the absolute value has to be less than.
+        auto: Whether `auto` is one of the values.
+    """
+
+    name = "number"
+
+    def __init__(self, above: float, below: float, *, auto: bool = False) -> None:
+        self.above, self.below, self.auto = above, below, auto
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        """Return a float, a tuple of them, or `auto`."""
+        if isinstance(value, float | tuple) or (self.auto and value == AUTO):
+            return value
+        try:
+            numbers = tuple(float(part) for part in str(value).split(","))
+        except ValueError:
+            numbers = ()
+        if not numbers or not all(self.above < n and abs(n) < self.below for n in numbers):
+            expected = (
+                f"a number above {self.above:g} and below {self.below:g}, or several with commas"
+            )
+            also = f", or {AUTO}" if self.auto else ""
+            self.fail(f"expected {expected}{also}. Received: {value}.", param, ctx)
+        return numbers[0] if len(numbers) == 1 else numbers
+
+
+def inputs(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add --scale, --offset and --bgr, and give the function one `convention`.
+
+    With `--scale auto` it is None: the one that works is to be found.
+    """
+
+    @functools.wraps(function)
+    def with_convention(*args: Any, scale: Any, offset: Any, bgr: bool, **values: Any) -> Any:
+        """Put the three together."""
+        if scale == AUTO and (offset != 0.0 or bgr):
+            raise click.UsageError("--scale auto finds --offset and --bgr, too: leave them out.")
+        convention = None if scale == AUTO else Convention(scale, offset, bgr)
+        return function(*args, convention=convention, **values)
+
+    options = (
+        click.option(
+            "--scale",
+            type=Numbers(0, 1e6, auto=True),
+            default=1.0,
+            show_default=True,
+            help="A model of your own gets x * SCALE + OFFSET for pixels x in [0, 1]: 255 for grey "
+            "levels, 2 with offset -1 for [-1, 1], one number for each channel with commas, or "
+            "`auto`: whichever common convention works.",
+        ),
+        click.option(
+            "--offset",
+            type=Numbers(-1e4, 1e4),
+            default=0.0,
+            show_default=True,
+            help="See --scale.",
+        ),
+        click.option("--bgr", is_flag=True, help="It wants blue first."),
     )
-    offset = click.option(
-        "--offset", type=Number(-1e4, 1e4), default=0.0, show_default=True, help="See --scale."
-    )
-    return scale(offset(function))
+    return functools.reduce(lambda made, option: option(made), reversed(options), with_convention)

@@ -88,7 +88,7 @@ def with_pretrained(thief: Thief, values: dict[str, Any]) -> Thief:
 
 def say(out: Path, summary: dict[str, Any]) -> None:
     """Print what an attack left in `out`: accuracy, queries, and its facts in a line each."""
-    from cemfp.removal.attack import KERAS_FILE
+    from cemfp.models.directory import KERAS_FILE
 
     keras = out / KERAS_FILE
     click.echo(

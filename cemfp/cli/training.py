@@ -11,13 +11,14 @@ import click
 
 from cemfp.cli import options
 from cemfp.cli.generated import GeneratedCommand, options_of
+from cemfp.cli.opening import open_classifier
 from cemfp.cli.work import (
     check_replaceable,
     echo_json,
     new_directory,
-    open_classifier,
     progress_bar,
 )
+from cemfp.models.convention import Convention
 from cemfp.models.roles import Origin, Role
 
 if TYPE_CHECKING:
@@ -75,12 +76,12 @@ def say_what_precision_costs(recipe: Recipe) -> None:
     help="What the model may be used for.  [default: source; attacker with --labels-from]",
 )
 @options.seed
-@options.keras_inputs
+@options.inputs
 @options.output("New classifier directory.")
 @options.quiet
 @options.dry_run
 def train(
-    out: Path, force: bool, quiet: bool, dry_run: bool, scale: float, offset: float, **values: Any
+    out: Path, force: bool, quiet: bool, dry_run: bool, convention: Convention | None, **values: Any
 ) -> None:
     """Train a classifier and save it as a directory.
 
@@ -101,13 +102,13 @@ def train(
         given = {"data": data, "labels_from": labels_from, "out": out}
         return echo_json(given | dataclasses.asdict(plan) | {"recipe": dataclasses.asdict(recipe)})
     say_what_precision_costs(recipe)
-    teacher = None
+    dataset, teacher = load(data), None
     if labels_from is not None:
         teacher = open_classifier(
-            labels_from, scale, offset, role=Role.SOURCE, origin=Origin.SOURCE
+            labels_from, convention, role=Role.SOURCE, origin=Origin.SOURCE, dataset=dataset
         )
     with progress_bar("train", quiet=quiet) as progress:
-        classifier = train_classifier(plan, load(data), recipe, teacher, progress=progress)
+        classifier = train_classifier(plan, dataset, recipe, teacher, progress=progress)
     with new_directory(out) as directory:
         classifier.save(directory)
     accuracy = classifier.config.training["test_accuracy"]
@@ -144,9 +145,9 @@ def _settings(labelled: bool, values: dict[str, Any]) -> tuple[Any, Any]:
 @click.command()
 @click.argument("classifier", type=options.ClassifierPath(), metavar="CLASSIFIER")
 @options.data
-@options.keras_inputs
+@options.inputs
 @options.json_output
-def evaluate(classifier: Path, data: str, scale: float, offset: float, as_json: bool) -> None:
+def evaluate(classifier: Path, data: str, convention: Convention | None, as_json: bool) -> None:
     """Measure a classifier's accuracy on a data set's test images.
 
     CLASSIFIER is a classifier directory or a .keras file of your own.
@@ -156,13 +157,10 @@ def evaluate(classifier: Path, data: str, scale: float, offset: float, as_json: 
     """
     from cemfp.data import load
 
-    model = open_classifier(classifier, scale, offset, role=Role.SOURCE, origin=Origin.SOURCE)
     dataset = load(data)
-    if model.classes != len(dataset.classes):
-        raise click.UsageError(
-            f"{data} has {len(dataset.classes)} classes. Received: {classifier}, "
-            f"which has {model.classes}."
-        )
+    model = open_classifier(
+        classifier, convention, role=Role.SOURCE, origin=Origin.SOURCE, dataset=dataset
+    )
     accuracy = model.accuracy(dataset.test.images, dataset.test.labels)
     if as_json:
         provenance = dataclasses.asdict(dataset.provenance)

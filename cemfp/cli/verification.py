@@ -8,7 +8,9 @@ import click
 
 from cemfp.cli import options
 from cemfp.cli.work import echo_json
+from cemfp.models.convention import UNIT, Convention
 
+FEWEST = 20  # control images that can tell a weak suspect from one that does not understand
 BETWEEN = options.Number(0, 1, min_open=True, max_open=True)
 
 
@@ -25,10 +27,17 @@ BETWEEN = options.Number(0, 1, min_open=True, max_open=True)
     "--confidence", type=BETWEEN, default=0.95, show_default=True, help="Of the interval."
 )
 @click.option(
-    "--scale",
-    type=options.Number(0, min_open=True),
-    help="Multiply the inputs in [0, 1] of a file or a function; 255 for grey levels.",
+    "--controls",
+    type=click.IntRange(0),
+    help="Ordinary images to ask first, which show whether SUSPECT understands; 0 saves the "
+    "queries, but a copy that is asked in the wrong scale then looks innocent.  [default: all]",
 )
+@click.option(
+    "--labels",
+    metavar="MAP",
+    help="The fingerprint's class of each class of SUSPECT, in its order: 2,0,1.",
+)
+@options.inputs
 @click.option(
     "--through",
     "transforms",
@@ -45,7 +54,9 @@ def verify(
     as_json: bool,
     threshold: float | None,
     confidence: float,
-    scale: float | None,
+    controls: int | None,
+    labels: str | None,
+    convention: Convention | None,
     transforms: tuple[str, ...],
 ) -> None:
     """Say whether SUSPECT is a copy of the model whose fingerprint is in FILE.
@@ -54,30 +65,59 @@ def verify(
     stranger's: it can run code), or python:module:function, which takes images and returns labels
     or scores.
 
+    Before the fingerprint it is asked ordinary images. A suspect that is not right on them was not
+    asked what it understands: the verdict is inconclusive, and says what to add.
+
     Exit status: 0 match, 1 no match, 2 bad use or failure, 3 inconclusive.
 
     \b
-    Example: cemfp verify my.cemfp zoo/thief
+    Example:
+      cemfp verify my.cemfp zoo/thief
+      cemfp verify my.cemfp app.tflite --scale 255
     """
     from cemfp import verification
     from cemfp.fingerprint.artifact import Fingerprint
-    from cemfp.suspects import open_suspect
+    from cemfp.suspects import Relabelled, open_suspect
     from cemfp.suspects.transforms import parse, through
 
     for transform in transforms:
         parse(transform)  # a slip of the pen shows before anything is opened
+    order = None if labels is None else _order(labels)
     loaded = Fingerprint.load(file)
-    shape = loaded.inputs.shape[1:]
-    opened = open_suspect(suspect, input_shape=shape, classes=loaded.classes, scale=scale)
+    if controls is not None and 0 < controls < FEWEST:
+        raise click.BadParameter(f"expected 0 or at least {FEWEST}: fewer show nothing.")
+    opened = open_suspect(
+        suspect,
+        input_shape=loaded.inputs.shape[1:],
+        classes=loaded.classes,
+        convention=UNIT if convention is None else convention,
+    )
+    if order is not None:
+        opened = Relabelled(opened, order)
     for transform in reversed(transforms):  # the last to be put in front changes the image first
         opened = through(opened, transform)
-    verdict = verification.verify(loaded, opened, threshold=threshold, confidence=confidence)
+    if convention is None:
+        opened, found = verification.find_convention(loaded, opened)
+        click.echo(f"{suspect}: asked with {found}", err=True)
+    verdict = verification.verify(
+        loaded, opened, threshold=threshold, confidence=confidence, controls=controls
+    )
     if as_json:
         asked = {"suspect": suspect, "through": transforms, "fingerprint": file}
         echo_json({**asked, **verdict.to_dict()})
     else:
         click.echo(f"{suspect}: {verdict.decision}. {verdict.reason}")
     ctx.exit(_status(verdict.decision))
+
+
+def _order(labels: str) -> tuple[int, ...]:
+    """Return the classes of --labels."""
+    try:
+        return tuple(int(part) for part in labels.split(","))
+    except ValueError as error:
+        raise click.BadParameter(
+            f"expected classes with commas, 2,0,1. Received: {labels!r}", param_hint="--labels"
+        ) from error
 
 
 def _status(decision: str) -> int:

@@ -1,4 +1,4 @@
-"""What the commands do around the library: open models, show progress, write results whole."""
+"""What the commands do around the library: show progress, write results whole."""
 
 from __future__ import annotations
 
@@ -11,37 +11,17 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from cemfp.cli.errors import Failure
 from cemfp.storage.files import sync_tree
 
-if TYPE_CHECKING:
-    from cemfp.models.classifier import Classifier
-
 ATTACKED = {"summary.json", "model.keras", "model.tflite"}
 
 Progress = Callable[[int, int, str], None]
 SILENT_SECONDS = 30.0  # a log without a line for longer looks like a program that hangs
-
-
-def open_classifier(
-    path: Path, scale: float, offset: float, *, role: str, origin: str
-) -> Classifier:
-    """Load a classifier directory, or a user's own Keras file.
-
-    Args:
-        path: Directory or `.keras` file.
-        scale, offset: What the Keras file wants; see `Classifier.from_keras`.
-        role, origin: What the Keras file counts as, since it does not say; a directory does.
-    """
-    from cemfp.models.classifier import Classifier
-
-    if path.is_dir():
-        return Classifier.load(path)
-    return Classifier.from_keras(path, scale=scale, offset=offset).with_role(role, origin)
 
 
 def echo_json(value: Any) -> None:

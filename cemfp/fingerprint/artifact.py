@@ -13,11 +13,12 @@ from cemfp.fingerprint import archive, fields
 from cemfp.fingerprint.archive import FingerprintError
 from cemfp.fingerprint.calibration import Calibration
 from cemfp.fingerprint.fields import expect, is_count, is_number
+from cemfp.models.convention import Convention
 from cemfp.storage.store import write_atomic
 
 __all__ = ["Calibration", "Fingerprint", "FingerprintError"]
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 FORMAT = "cemfp fingerprint"
 # Types that each array may have in the file; 8-bit images are stored as such.
 _ARRAY_TYPES = {
@@ -26,7 +27,13 @@ _ARRAY_TYPES = {
     "originals": ("uint8", "float32"),
     "true_labels": ("int64",),
     "conferrability": ("float32",),
+    "controls": ("uint8", "float32"),
+    "control_labels": ("int64",),
+    "control_truth": ("int64",),
 }
+_IMAGES = ("inputs", "originals", "controls")
+# ImageNet's largest release has 21,841; a larger number would only make readers work.
+MAX_CLASSES = 100_000
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -50,6 +57,11 @@ class Fingerprint:
         originals: Starting images, shape of `inputs`, for methods that start from images.
         true_labels: Ground truth of the starting images (n,), int64.
         conferrability: Confer score on the defender's models (n,), float32 in [0, 1].
+        controls: Ordinary images (m, h, w, c), float32 in [0, 1], never perturbed, which show
+            whether a suspect was asked what it understands; see `verification.asked`.
+        control_labels: The source's labels of them (m,), int64.
+        control_truth: Their ground truth (m,), int64, where it is known.
+        source_input: How the source wants its images, the fields of a `Convention`.
         shortfall: Class -> number of inputs it is short of its share.
         calibration: Scores and threshold of known models, once there are any.
         schema_version: Version of the file's layout.
@@ -71,13 +83,17 @@ class Fingerprint:
     originals: np.ndarray | None = None
     true_labels: np.ndarray | None = None
     conferrability: np.ndarray | None = None
+    controls: np.ndarray | None = None
+    control_labels: np.ndarray | None = None
+    control_truth: np.ndarray | None = None
+    source_input: dict[str, Any] = dataclasses.field(default_factory=dict)
     shortfall: dict[int, int] = dataclasses.field(default_factory=dict)
     calibration: Calibration | None = None
     schema_version: int = SCHEMA_VERSION
 
     def __post_init__(self) -> None:
         self._check_plain_fields()
-        for name in ("parameters", "data"):
+        for name in ("parameters", "data", "source_input"):
             # Through JSON now, so that a loaded fingerprint equals the saved one.
             object.__setattr__(self, name, fields.plain_json(name, getattr(self, name)))
         inputs = fields.images("inputs", self.inputs, signed=self.domain == "signed")
@@ -93,6 +109,7 @@ class Fingerprint:
         if self.conferrability is not None:
             scores = fields.shares("conferrability", self.conferrability, len(self))
             self._set("conferrability", scores)
+        self._check_controls()
         if self.calibration is not None:
             queries = self.calibration.queries
             expect(queries == len(self), f"a calibration with {len(self)} queries", queries)
@@ -127,7 +144,7 @@ class Fingerprint:
         """The file's content; equal fingerprints give equal bytes."""
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         arrays = {n: a for n in _ARRAY_TYPES if (a := values.pop(n)) is not None}
-        for name in ("inputs", "originals"):
+        for name in _IMAGES:
             if name in arrays and fields.on_grid(arrays[name]):
                 arrays[name] = fields.to_levels(arrays[name])
         values["shortfall"] = {str(k): v for k, v in sorted(self.shortfall.items())}
@@ -141,7 +158,7 @@ class Fingerprint:
         _check_manifest(manifest)
         _check_arrays(arrays)
         manifest.pop("format")
-        for name in ("inputs", "originals"):
+        for name in _IMAGES:
             if name in arrays and arrays[name].dtype == np.uint8:
                 arrays[name] = fields.from_levels(arrays[name])
         manifest["shortfall"] = {_class(key): n for key, n in manifest["shortfall"].items()}
@@ -154,11 +171,39 @@ class Fingerprint:
         array.setflags(write=False)
         object.__setattr__(self, name, array)
 
+    def _check_controls(self) -> None:
+        labels = self.control_labels
+        both = (self.controls is None) == (labels is None)
+        expect(both, "controls together with control_labels", "one without the other")
+        if self.controls is None or labels is None:
+            expect(self.control_truth is None, "control_truth with controls only", "no controls")
+            return
+        controls, shape = fields.images("controls", self.controls), self.inputs.shape[1:]
+        expect(controls.shape[1:] == shape, f"controls of shape {shape}", controls.shape[1:])
+        self._set("controls", controls)
+        for name, values in (("control_labels", labels), ("control_truth", self.control_truth)):
+            if values is not None:
+                self._set(name, fields.labels(name, values, len(controls), self.classes))
+
+    @property
+    def convention(self) -> Convention:
+        """How the source wants its images: what to try first with a copy of it."""
+        return Convention.of(self.source_input)
+
     def _check_plain_fields(self) -> None:
         version = self.schema_version
         expect(version == SCHEMA_VERSION, f"schema version {SCHEMA_VERSION}", version)
-        expect(is_count(self.classes), "a positive number of classes", self.classes)
-        expect(isinstance(self.method, str) and self.method != "", "a method name", self.method)
+        sound = is_count(self.classes) and 2 <= self.classes <= MAX_CLASSES
+        expect(sound, f"2 to {MAX_CLASSES} classes", self.classes)
+        # Printed to terminals: nothing that one obeys.
+        sound = (
+            isinstance(self.method, str) and re.fullmatch("[ -~]{1,64}", self.method) is not None
+        )
+        expect(sound, "a method's name of up to 64 plain characters", self.method)
+        try:
+            Convention.of(self.source_input)
+        except (AttributeError, TypeError, ValueError):
+            expect(False, "source_input with scale, offset and bgr", self.source_input)
         expect(isinstance(self.eight_bit, bool), "eight_bit true or false", self.eight_bit)
         expect(self.domain in ("image", "signed"), "domain image or signed", self.domain)
         plain = self.domain == "image" or not self.eight_bit
@@ -195,8 +240,10 @@ def _check_manifest(manifest: dict[str, Any]) -> None:
     expect(found == FORMAT, f"a file of format {FORMAT!r}", found)
     version = manifest.get("schema_version")
     if version == 1:  # before there were domains
+        manifest["domain"] = "image"
+    if version in (1, 2):  # before there were control images
         version = SCHEMA_VERSION
-        manifest |= {"schema_version": version, "domain": "image"}
+        manifest |= {"schema_version": version, "source_input": {}}
     expect(version == SCHEMA_VERSION, f"schema version {SCHEMA_VERSION}", version)
     names = {field.name for field in dataclasses.fields(Fingerprint)} - _ARRAY_TYPES.keys()
     missing = sorted((names | {"format"}) ^ manifest.keys())

@@ -17,6 +17,7 @@ from cemfp.fingerprint.sensitive import SensitiveSamples, choose
 from cemfp.models.classifier import Classifier
 from cemfp.numerics import metrics, ops
 
+CONTROLS = 50  # ordinary images in a fingerprint
 NO_BALL = 1.0  # a radius that allows every image
 # In place of a data set's provenance.
 NO_DATA = {"name": "none", "note": "made from noise, without data", "stand_in": False}
@@ -235,9 +236,33 @@ def assemble(
         originals=None if data_free else made.starts[chosen],
         true_labels=None if data_free else made.truth[chosen],
         conferrability=None if made.confer is None else made.confer[chosen],
+        source_input=dataclasses.asdict(source.convention),
         shortfall=shortfall.missing,
+        **_controls(source, dataset, made.starts[chosen], seed=seed),
     )
     return fingerprint, shortfall
+
+
+def _controls(
+    source: Classifier, dataset: Dataset | None, starts: np.ndarray, *, seed: int
+) -> dict[str, Any]:
+    """Return the control images with the source's labels and the truth: random test images.
+
+    Those that the fingerprint itself starts from are left out: a suspect that is asked both shall
+    learn nothing of the one from the other.
+    """
+    if dataset is None:
+        return {}
+    drawn = np.random.default_rng([seed, 1]).permutation(len(dataset.test))
+    split = dataset.test.take(drawn[: CONTROLS + len(starts)])
+    started = {start.tobytes() for start in np.ascontiguousarray(starts)}
+    images = split.floats()
+    new = [i for i, image in enumerate(images) if image.tobytes() not in started][:CONTROLS]
+    return {
+        "controls": images[new],
+        "control_labels": source.predict_labels(images[new]),
+        "control_truth": split.labels[new],
+    }
 
 
 def _own_choice(made: Candidates, method: Method, source: Classifier, size: int) -> Candidates:

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from cemfp.models.convention import UNIT, Convention, Number
 from cemfp.models.directory import (
     CONFIG,
     WEIGHTS,
@@ -40,10 +41,12 @@ class Classifier:
     Attributes:
         model: The Keras model; treat its weights as read-only.
         config: What it is.
+        name: For messages: where it was read from, if it was.
     """
 
     def __init__(self, model: tf.keras.Model, config: ClassifierConfig) -> None:
         self.model, self.config = model, config
+        self.name = f"{config.role} {config.net}"
         self._predict = tf.function(lambda x: model(x, training=False), reduce_retracing=True)
 
     def __repr__(self) -> str:
@@ -104,8 +107,19 @@ class Classifier:
         return np.concatenate(rows) if rows else np.empty((0, self.classes), np.float32)
 
     def predict_labels(self, images: np.ndarray, batch_size: int | None = None) -> np.ndarray:
-        """Return the top-1 label (n,) int64 of each image."""
-        return self.predict_logits(images, batch_size).argmax(axis=1).astype(np.int64)
+        """Return the top-1 label (n,) int64 of each image.
+
+        Raises:
+            ClassifierError: Some logit is NaN: there is no top-1 label.
+        """
+        logits = self.predict_logits(images, batch_size)
+        if np.isnan(logits).any():
+            wrong = int(np.isnan(logits).any(axis=1).sum())
+            raise ClassifierError(
+                f"expected logits of {self.name}. Received: NaN for {wrong} of {len(logits)} "
+                "images; train it again, with a lower learning rate or in float32"
+            )
+        return logits.argmax(axis=1).astype(np.int64)
 
     def accuracy(self, images: np.ndarray, labels: np.ndarray) -> float:
         """Return the share of images whose top-1 label is right."""
@@ -114,7 +128,9 @@ class Classifier:
     def with_role(self, role: str, origin: str | None = None) -> Classifier:
         """Return the same model for another purpose: a user's own Keras model as source, say."""
         config = dataclasses.replace(self.config, role=role, origin=origin or self.origin)
-        return Classifier(self.model, config)
+        made = Classifier(self.model, config)
+        made.name = self.name
+        return made
 
     def half(self) -> Classifier:
         """Return the same classifier with its weights rounded to float16, for half the disk.
@@ -168,11 +184,18 @@ class Classifier:
             raise ClassifierError(
                 f"{directory}: the weights do not fit the net {config.net!r} ({error})"
             ) from error
-        return cls(model, config)
+        made = cls(model, config)
+        made.name = str(directory)
+        return made
 
     @classmethod
     def from_keras(
-        cls, model: tf.keras.Model | Path, *, scale: float = 1.0, offset: float = 0.0
+        cls,
+        model: tf.keras.Model | Path,
+        *,
+        scale: Number = 1.0,
+        offset: Number = 0.0,
+        bgr: bool = False,
     ) -> Classifier:
         """Wrap a user's own Keras classifier.
 
@@ -181,14 +204,17 @@ class Classifier:
         Args:
             model: A Keras model, or a path to a `.keras` file. Its output may be logits or
                 probabilities.
-            scale: The model wants to be fed `x * scale + offset` for x in [0, 1].
+            scale: The model wants to be fed `x * scale + offset` for x in [0, 1]; one number, or
+                one for each channel.
             offset: See `scale`.
+            bgr: Whether it wants blue first.
 
         Raises:
             ClassifierError: Not a classifier of images, or not a file that can be loaded.
         """
+        name = "the Keras model"
         if not isinstance(model, tf.keras.Model):
-            model = _load_keras(Path(model))
+            name, model = str(model), _load_keras(Path(model))
         shape: Any = getattr(model, "input_shape", None)
         output: Any = getattr(model, "output_shape", None)
         if not _is_fixed(shape, 4) or not _is_fixed(output, 2):
@@ -196,9 +222,21 @@ class Classifier:
                 "expected a Keras model from (n, h, w, c) to (n, classes). "
                 f"Received: {shape} to {output}"
             )
-        wrapped = with_logits(model, scale=scale, offset=offset)
-        arguments = {"scale": scale, "offset": offset}
-        return cls(wrapped, ClassifierConfig("keras", tuple(shape[1:]), output[-1], arguments))
+        convention = Convention(scale, offset, bgr)
+        if not convention.fits(shape[-1]):
+            raise ClassifierError(
+                f"expected an input convention for {shape[-1]} channels. Received: {convention}"
+            )
+        wrapped = with_logits(model, convention)
+        arguments = dataclasses.asdict(convention)
+        made = cls(wrapped, ClassifierConfig("keras", tuple(shape[1:]), output[-1], arguments))
+        made.name = name
+        return made
+
+    @property
+    def convention(self) -> Convention:
+        """How images in [0, 1] are fed to the model that is wrapped; inside our own nets."""
+        return UNIT if self.config.net in NETS else Convention.of(self.config.arguments)
 
 
 def _build(config: ClassifierConfig) -> tf.keras.Model:

@@ -17,6 +17,7 @@ from cemfp.storage.files import hash_bytes, read_json, write_atomic
 SCHEMA_VERSION = 2
 UNSEALED = 1  # the version before the config had a hash of its own
 CONFIG, WEIGHTS = "config.json", "weights.npz"
+KERAS_FILE = "model.keras"  # in place of both, what an attack leaves of a user's own Keras model
 WEIGHTS_HASH, CONFIG_HASH = "weights_file_sha256", "config_sha256"
 
 

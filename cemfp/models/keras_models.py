@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from cemfp.models.convention import Convention
+
 # Of a model whose softmax cannot be taken off: its logarithm is finite.
 LEAST_PROBABILITY = 1e-30
 
 
-def with_logits(model: tf.keras.Model, *, scale: float, offset: float) -> tf.keras.Model:
-    """Return a model that feeds `model` with `x * scale + offset` and returns float32 logits.
+def with_logits(model: tf.keras.Model, convention: Convention) -> tf.keras.Model:
+    """Return a model of images in [0, 1] that feeds `model` and returns float32 logits.
 
     Args:
         model: From images (n, h, w, c) to logits or probabilities (n, classes); its weights are
             shared, not copied.
-        scale: What `model` wants to be fed is `x * scale + offset`, for x in [0, 1].
-        offset: See `scale`.
+        convention: What `model` wants to be fed.
     """
     inputs = tf.keras.Input(model.input_shape[1:])
     bare = logits_model(model)
-    scores = bare(inputs * scale + offset, training=False)
+    scores = bare(convention(inputs), training=False)
     scores = tf.keras.layers.Activation("linear", dtype="float32")(scores)
     if _gives_probabilities(bare):
         scores = tf.math.log(tf.maximum(scores, LEAST_PROBABILITY))

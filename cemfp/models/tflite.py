@@ -34,19 +34,17 @@ class TFLiteModel:
         classes: Number of classes.
     """
 
-    def __init__(self, model: bytes | Path, *, scale: float = 1.0) -> None:
+    def __init__(self, model: bytes | Path) -> None:
         """Prepare the interpreter.
 
         Args:
             model: The file's bytes, or its path.
-            scale: What inputs in [0, 1] are multiplied with: 255 for a model of grey levels.
 
         Raises:
             TFLiteError: Not a TensorFlow Lite classifier of images.
         """
         self.content = model if isinstance(model, bytes) else read_file(Path(model))
         check_header(self.content)
-        self.scale = scale
         try:
             self._interpreter = _interpreter(self.content)
             (self._input,) = self._interpreter.get_input_details()
@@ -85,7 +83,7 @@ class TFLiteModel:
         """Return the scores of at most a batch; the rest of the batch is zeros."""
         pixels = images.astype(np.float32) / np.float32(255 if images.dtype == np.uint8 else 1)
         batch = np.zeros((self.batch, *self.input_shape), np.float32)
-        batch[: len(images)] = pixels * np.float32(self.scale)
+        batch[: len(images)] = pixels
         self._interpreter.set_tensor(self._input["index"], to_tensor(batch, self._input))
         self._interpreter.invoke()
         answer = self._interpreter.get_tensor(self._output["index"])

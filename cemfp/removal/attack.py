@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from cemfp.models.classifier import Classifier, ClassifierConfig
+from cemfp.models.directory import KERAS_FILE
 from cemfp.models.nets import NETS
 from cemfp.models.roles import Origin
 from cemfp.numerics import precision
@@ -19,7 +20,7 @@ from cemfp.removal.thief import Thief
 from cemfp.storage.files import write_atomic
 from cemfp.training.recipe import Recipe
 
-SUMMARY, KERAS_FILE = "summary.json", "model.keras"
+SUMMARY = "summary.json"
 
 Family = Literal["modification", "extraction", "adapted"]
 

@@ -2,7 +2,7 @@
 
 runs/thief              a classifier directory
 zoo:NAME                one that the repository keeps
-model.keras             the user's own Keras file
+model.keras             the user's own Keras file, or a directory with one of this name
 model.tflite            a TensorFlow Lite file, or a directory with one of this name
 python:module:function  images in, labels or scores out
 """
@@ -13,19 +13,33 @@ from collections.abc import Callable
 from pathlib import Path
 
 from cemfp.models import kept
+from cemfp.models.convention import UNIT, Convention
+from cemfp.models.directory import KERAS_FILE
 from cemfp.models.tflite import TFLITE_FILE
 from cemfp.suspects.base import (
+    Meaningless,
     Suspect,
     SuspectError,
     answer_labels,
     check_fits,
     one_line,
 )
+from cemfp.suspects.feeding import Fed, Relabelled
 from cemfp.suspects.openers import open_classifier, open_keras, open_python, open_tflite
 
-__all__ = ["SUSPECTS", "Suspect", "SuspectError", "answer_labels", "check_fits", "open_suspect"]
+__all__ = [
+    "SUSPECTS",
+    "Fed",
+    "Meaningless",
+    "Relabelled",
+    "Suspect",
+    "SuspectError",
+    "answer_labels",
+    "check_fits",
+    "open_suspect",
+]
 
-SUSPECTS: dict[str, Callable[[str, float | None], Suspect]] = {
+SUSPECTS: dict[str, Callable[[str], Suspect]] = {
     "classifier": open_classifier,
     "keras": open_keras,
     "tflite": open_tflite,
@@ -38,7 +52,7 @@ def open_suspect(
     *,
     input_shape: tuple[int, ...],
     classes: int,
-    scale: float | None = None,
+    convention: Convention = UNIT,
 ) -> Suspect:
     """Open a suspect and check that it fits, as far as it says what it takes.
 
@@ -47,8 +61,7 @@ def open_suspect(
             `python:module:function`.
         input_shape: Shape of one fingerprint input (h, w, c).
         classes: Classes of the fingerprint's source.
-        scale: What the inputs in [0, 1] of a Keras or TensorFlow Lite file, or of a function, are
-            multiplied with: 255 for a model that takes grey levels. `None` leaves them.
+        convention: How a Keras or TensorFlow Lite file, or a function, wants its images.
 
     Returns:
         A callable, images (n, h, w, c) float32 in [0, 1] to labels (n,) or scores (n, C).
@@ -58,14 +71,22 @@ def open_suspect(
     """
     try:
         kind, target = _kind(spec)
-        suspect = SUSPECTS[kind](target, scale)
+        if kind == "classifier" and convention != UNIT:
+            raise SuspectError(
+                "a classifier directory scales its inputs itself: leave the scale option out."
+            )
+        if not convention.fits(input_shape[-1]):
+            raise SuspectError(
+                f"expected options for {input_shape[-1]} channels. Received: {convention}."
+            )
+        suspect = SUSPECTS[kind](target)
         check_fits(suspect, input_shape, classes)
     except SuspectError as error:
         raise SuspectError(f"{spec}: {error}") from error
     # Foreign files and modules fail in any way, leaving the program with status 0 included.
     except (Exception, SystemExit) as error:
         raise SuspectError(f"{spec}: cannot be opened: {one_line(error)}") from error
-    return suspect
+    return suspect if kind == "classifier" else Fed(suspect, convention)
 
 
 def _kind(spec: str) -> tuple[str, str]:
@@ -85,8 +106,10 @@ def _kind(spec: str) -> tuple[str, str]:
         raise SuspectError("no such file or directory.")
     if (path / "config.json").is_file():
         return "classifier", spec
-    if (path / TFLITE_FILE).is_file():
-        return "tflite", str(path / TFLITE_FILE)
+    # What an attack on a user's own Keras model leaves, see `removal.Removal.save`.
+    for name in (TFLITE_FILE, KERAS_FILE):
+        if (path / name).is_file():
+            return name.partition(".")[2], str(path / name)
     if path.suffix in (".keras", ".tflite") and path.is_file():
         return path.suffix[1:], spec
     raise SuspectError(

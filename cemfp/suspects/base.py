@@ -17,6 +17,10 @@ class SuspectError(ValueError):
     """A suspect cannot be opened, does not fit the fingerprint, or gave no usable answer."""
 
 
+class Meaningless(SuspectError):
+    """A suspect answered, but its scores are none: NaN, infinite, or the same for all classes."""
+
+
 def one_line(error: BaseException) -> str:
     """An exception as one line: its type and the first line of its message."""
     lines = str(error).strip().splitlines()
@@ -67,34 +71,43 @@ def answer_labels(
         Top-1 labels (n,); of equal scores the lower class.
 
     Raises:
-        SuspectError: The suspect raised, or its answer has NaN, a wrong length, a wrong number of
+        Meaningless: Its scores are NaN, infinite, or the same for all classes.
+        SuspectError: The suspect raised, or its answer has a wrong length, a wrong number of
             classes, or labels that are no classes.
     """
     if batch_size < 1:
         raise ValueError(f"Expected batch_size > 0. Received: {batch_size}.")
     answers = [
-        _labels(_ask(suspect, inputs[start : start + batch_size].copy()), classes)
+        _labels(_ask(suspect, inputs[start : start + batch_size].copy(), classes), classes)
         for start in range(0, len(inputs), batch_size)
     ]
     return np.concatenate(answers) if answers else np.zeros(0, np.int64)
 
 
-def _ask(suspect: Suspect, images: NDArray[np.float32]) -> np.ndarray:
+def _ask(suspect: Suspect, images: NDArray[np.float32], classes: int) -> np.ndarray:
     count = len(images)
     try:
         answer = np.asarray(suspect(images))
     # Foreign code fails in any way; leaving with status 0 must not look like a verdict.
     except (Exception, SystemExit) as error:
         raise SuspectError(f"the suspect failed to answer: {one_line(error)}") from error
+    if answer.dtype.kind == "b" and answer.ndim == 2:  # one-hot
+        answer = answer.astype(np.uint8)
     if answer.dtype.kind not in "uif":
         raise SuspectError(f"expected numbers from the suspect. Received: type {answer.dtype}.")
+    if answer.ndim == 2 and answer.shape[1] == 1 and classes > 1:  # labels, each in a row
+        answer = answer[:, 0]
     if answer.ndim not in (1, 2) or len(answer) != count:
         raise SuspectError(
             f"expected {count} answers of the suspect, as labels ({count},) or scores "
             f"({count}, classes). Received: shape {answer.shape}."
         )
     if not np.all(np.isfinite(answer)):
-        raise SuspectError("expected finite answers of the suspect. Received: NaN or infinity.")
+        raise Meaningless("expected finite answers of the suspect. Received: NaN or infinity.")
+    if count > 1 and answer.shape == (count, classes) and np.all(answer == answer[:, :1]):
+        raise Meaningless(
+            "expected scores that differ between classes. Received: the same for all."
+        )
     return answer
 
 

@@ -14,36 +14,31 @@ from pathlib import Path
 from cemfp.suspects.base import Suspect, SuspectError
 
 
-def open_classifier(target: str, scale: float | None) -> Suspect:
+def open_classifier(target: str) -> Suspect:
     """A classifier directory, as `Classifier.save` writes it; scaling is inside."""
     from cemfp.models.classifier import Classifier
 
-    if scale is not None:
-        raise SuspectError(
-            "a classifier directory scales its inputs itself: leave the scale option out."
-        )
     return Classifier.load(Path(target))
 
 
-def open_keras(target: str, scale: float | None) -> Suspect:
+def open_keras(target: str) -> Suspect:
     """A `.keras` file of the user's own: loading one may run code that it contains."""
     from cemfp.models.classifier import Classifier
 
     # Keras falls back to its HDF5 reader, which runs hidden code, whatever the file is called.
     if not zipfile.is_zipfile(target):
         raise SuspectError("not in the .keras format, which is a ZIP: renamed or damaged?")
-    options = {} if scale is None else {"scale": scale}
-    return Classifier.from_keras(Path(target), **options)
+    return Classifier.from_keras(Path(target))
 
 
-def open_tflite(target: str, scale: float | None) -> Suspect:
+def open_tflite(target: str) -> Suspect:
     """A TensorFlow Lite file; integer inputs and outputs are read as the file says."""
     from cemfp.suspects.tflite import open_safely
 
-    return open_safely(Path(target), scale=1.0 if scale is None else scale)
+    return open_safely(Path(target))
 
 
-def open_python(target: str, scale: float | None) -> Suspect:
+def open_python(target: str) -> Suspect:
     """`module:function` from the current directory or the Python path."""
     module_name, _, function_name = target.partition(":")
     if not module_name or not function_name.isidentifier():
@@ -58,6 +53,4 @@ def open_python(target: str, scale: float | None) -> Suspect:
     function = getattr(module, function_name, None)
     if not callable(function):
         raise SuspectError(f"expected a function {function_name} in {module_name}. Received: none.")
-    if scale is None:
-        return function
-    return lambda images: function(images * images.dtype.type(scale))
+    return function

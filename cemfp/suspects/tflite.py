@@ -22,7 +22,7 @@ model(numpy.random.default_rng(0).random((1, *model.input_shape), numpy.float32)
 """
 
 
-def open_safely(path: Path, *, scale: float = 1.0) -> TFLiteModel:
+def open_safely(path: Path) -> TFLiteModel:
     """Return the model of a file that may be a stranger's.
 
     The file has to answer once in a process of its own first, so that one that crashes or hangs the
@@ -37,7 +37,7 @@ def open_safely(path: Path, *, scale: float = 1.0) -> TFLiteModel:
         check_header(read_file(path))
         _try_out(path)
         # A file that fails in an orderly way fails the same way here, with a better message.
-        return TFLiteModel(path, scale=scale)
+        return TFLiteModel(path)
     except TFLiteError as error:
         raise SuspectError(str(error)) from error
 

@@ -11,7 +11,9 @@ import numpy as np
 from cemfp.fingerprint.artifact import Fingerprint
 from cemfp.numerics import metrics
 from cemfp.numerics.metrics import Interval
-from cemfp.suspects import Suspect, answer_labels, check_fits
+from cemfp.suspects import Suspect, SuspectError, answer_labels, check_fits
+from cemfp.suspects.feeding import fed_as
+from cemfp.verification.asked import NOT_ASKED, Asked, check_asked
 
 
 class VerificationError(ValueError):
@@ -31,7 +33,8 @@ class Verdict:
     """What a suspect answered, and what follows.
 
     Attributes:
-        cae_accuracy: Share of queries answered with the key [Lukas21, eq. 7].
+        cae_accuracy: Share of queries answered with the key [Lukas21, eq. 7]; None if it was not
+            asked any.
         matches: Number of such queries.
         queries: Number of queries.
         threshold: CAEAcc from which a suspect counts as a surrogate.
@@ -39,17 +42,20 @@ class Verdict:
         interval: Clopper-Pearson interval of the CAEAcc over queries. It covers the choice of
             the queries, not how much one surrogate or reference differs from the next.
         confidence: Coverage of the interval.
-        decision: Inconclusive if the interval contains the threshold.
+        asked: How the suspect answered the control images.
+        decision: Inconclusive if the interval contains the threshold, or if the suspect was not
+            asked what it understands.
         reason: The decision's reason, for people, in one line.
     """
 
-    cae_accuracy: float
+    cae_accuracy: float | None
     matches: int
     queries: int
     threshold: float
     threshold_source: str
     interval: Interval
     confidence: float
+    asked: Asked
     decision: Decision
     reason: str
 
@@ -58,6 +64,7 @@ class Verdict:
         return {
             **dataclasses.asdict(self),
             "interval": list(self.interval),
+            "asked": self.asked.to_dict(),
             "decision": str(self.decision),
         }
 
@@ -69,6 +76,7 @@ def verify(
     threshold: float | None = None,
     confidence: float = 0.95,
     batch_size: int = 512,
+    controls: int | None = None,
 ) -> Verdict:
     """Ask a suspect the fingerprint's inputs and judge its answers.
 
@@ -78,6 +86,9 @@ def verify(
         threshold: Overrides the calibration's threshold; in (0, 1).
         confidence: Coverage of the interval, in (0, 1).
         batch_size: Images per question.
+        controls: How many of the fingerprint's control images to ask first; all of them by
+            default, 0 for none: then nobody notices a suspect that was asked in another range of
+            numbers, and it looks innocent.
 
     Raises:
         VerificationError: There is no threshold, or it is outside (0, 1).
@@ -85,11 +96,20 @@ def verify(
     """
     limit, source = _threshold(fingerprint, threshold)
     check_fits(suspect, fingerprint.inputs.shape[1:], fingerprint.classes)
+    asked = _ask_controls(fingerprint, suspect, controls, batch_size)
+    if asked.problem:
+        return _not_understood(fingerprint, asked, limit, source, confidence)
     labels = answer_labels(suspect, fingerprint.inputs, fingerprint.classes, batch_size)
     matches = int(np.sum(labels == fingerprint.keys))
     queries = len(fingerprint)
     interval = metrics.clopper_pearson(matches, queries, confidence)
     decision = decide(interval, limit)
+    if decision is Decision.NO_MATCH and asked.convention is not None:
+        # Hardly better on ordinary images: no reason to accuse, but none to acquit either.
+        fed = fed_as(suspect, asked.convention)
+        asked = _matches_otherwise(fingerprint, fed, asked, limit, confidence, batch_size)
+        if asked.problem:
+            return _not_understood(fingerprint, asked, limit, source, confidence)
     return Verdict(
         cae_accuracy=metrics.cae_accuracy(labels, fingerprint.keys),
         matches=matches,
@@ -98,8 +118,74 @@ def verify(
         threshold_source=source,
         interval=interval,
         confidence=confidence,
+        asked=asked,
         decision=decision,
-        reason=_reason(decision, matches, queries, limit, interval, confidence),
+        reason=_reason(decision, matches, queries, limit, interval, confidence)
+        + _unchecked(decision, asked),
+    )
+
+
+def _ask_controls(
+    fingerprint: Fingerprint, suspect: Suspect, controls: int | None, batch_size: int
+) -> Asked:
+    images, labels = fingerprint.controls, fingerprint.control_labels
+    if images is None or labels is None or controls == 0:
+        return NOT_ASKED
+    images, labels = images[:controls], labels[:controls]
+    return check_asked(suspect, images, labels, fingerprint.classes, batch_size)
+
+
+def _matches_otherwise(
+    fingerprint: Fingerprint,
+    fed: Suspect,
+    asked: Asked,
+    limit: float,
+    confidence: float,
+    batch_size: int,
+) -> Asked:
+    """Return `asked`, with a problem if the suspect matches as it is fed now."""
+    queries = len(fingerprint)
+    asked = dataclasses.replace(asked, queries=asked.queries + queries)
+    try:
+        labels = answer_labels(fed, fingerprint.inputs, fingerprint.classes, batch_size)
+    except SuspectError:
+        return asked
+    matches = int(np.sum(labels == fingerprint.keys))
+    if decide(metrics.clopper_pearson(matches, queries, confidence), limit) is not Decision.MATCH:
+        return asked
+    return dataclasses.replace(
+        asked,
+        problem="it does not match as it is asked, but is right on more ordinary images if it is "
+        f"fed otherwise, and then {matches} of {queries} answers are the key's",
+        advice=f"add {asked.convention} if it wants that",
+    )
+
+
+def _not_understood(
+    fingerprint: Fingerprint, asked: Asked, limit: float, source: str, confidence: float
+) -> Verdict:
+    """The verdict on a suspect whose answers mean nothing."""
+    return Verdict(
+        cae_accuracy=None,
+        matches=0,
+        queries=0,
+        threshold=limit,
+        threshold_source=source,
+        interval=Interval(0.0, 1.0),
+        confidence=confidence,
+        asked=asked,
+        decision=Decision.INCONCLUSIVE,
+        reason=f"The suspect was not asked what it understands: {asked.problem}; {asked.advice}.",
+    )
+
+
+def _unchecked(decision: Decision, asked: Asked) -> str:
+    """What an acquittal without control images does not say."""
+    if decision is Decision.MATCH or asked.controls:
+        return ""
+    return (
+        " No control images were asked: this is also what a copy looks like that takes its images "
+        "in another range of numbers."
     )
 
 

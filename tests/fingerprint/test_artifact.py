@@ -30,6 +30,10 @@ def fingerprint(**changes):
         "source_sha256": SOURCE,
         "data": {"name": "digits", "stand_in": True},
         "epsilon": 0.025,
+        "controls": levels[:2] / np.float32(255),
+        "control_labels": np.array([2, 1]),
+        "control_truth": np.array([2, 0]),
+        "source_input": {"scale": 2.0, "offset": [-1.0], "bgr": False},
         "shortfall": {2: 4},
         "calibration": CALIBRATION,
     }
@@ -161,7 +165,11 @@ def test_eight_bit_rounding_error_is_removed():
         ({"epsilon": float("nan")}, "epsilon"),
         ({"shortfall": {3: 1}}, "shortfall"),
         ({"shortfall": {0: 0}}, "shortfall"),
-        ({"schema_version": 3}, "schema version"),
+        ({"schema_version": 4}, "schema version"),
+        ({"classes": 1}, "2 to 100000 classes"),
+        ({"method": "cem\x1b[31m"}, "method's name of up to 64 plain characters"),
+        ({"source_input": {"scale": "x"}}, "source_input with scale"),
+        ({"control_labels": None}, "controls together with control_labels"),
         ({"calibration": dataclasses.replace(CALIBRATION, queries=4)}, "3 queries"),
     ],
 )
@@ -244,7 +252,8 @@ def without(name):
     ("change", "message"),
     [
         (edit(format="other"), "format"),
-        (edit(schema_version=3), "schema version 2"),
+        (edit(schema_version=4), "schema version 3"),
+        (edit(classes=10**9, shortfall={}), "2 to 100000 classes"),
         (edit(extra=1), "manifest's fields"),
         (without("method"), "manifest's fields"),
         (without("members"), "list exactly"),

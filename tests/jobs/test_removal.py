@@ -81,7 +81,7 @@ def test_the_thief_gets_a_random_part_and_its_own_answers(tmp_path):
         victim, digits, RECIPE, 4_000, digits.train.take(chosen), arguments=dict(TINY.arguments)
     )
     alone = remove(Retrain(), thief).classifier
-    assert alone.weights_sha256 == Classifier.load(store.get(job.key())).weights_sha256
+    assert alone.half().weights_sha256 == Classifier.load(store.get(job.key())).weights_sha256
 
 
 def test_judged_by_its_answers_to_each_fingerprint(tmp_path):
@@ -118,11 +118,11 @@ def test_a_training_is_followed_from_first_to_last_step(tmp_path):
     steps = [point["step"] for point in row["points"]]
     assert steps[0] == 0 and steps[-1] == row["points"][0]["steps"] == 24
     assert not store.has(model.key())  # followed, not kept
-    # The last point is the trained model itself.
+    # The last point is the trained model itself, but for the float16 in which it is kept.
     trained = Classifier.load(obtain(model, store))
     test = load("digits").test
     accuracy = np.mean(trained.predict_labels(test.images) == test.labels)
-    assert row["points"][-1]["test_accuracy"] == pytest.approx(accuracy)
+    assert row["points"][-1]["test_accuracy"] == pytest.approx(accuracy, abs=0.01)
 
 
 @pytest.mark.parametrize("name", PROFILES)

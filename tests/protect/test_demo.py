@@ -8,7 +8,7 @@ import pytest
 
 from cemfp.fingerprint.artifact import Fingerprint
 from cemfp.jobs.fingerprint import FINGERPRINT
-from cemfp.jobs.score import _decision, _facts, _summary
+from cemfp.jobs.score import _facts, summarize
 from cemfp.jobs.zoo import make_zoo
 from cemfp.protect import demo
 from cemfp.verification import calibrate
@@ -55,10 +55,7 @@ def study():
         for role, first in (("calibration", 0), ("evaluation", 100))
         for place, (origin, right) in enumerate(rights, start=1)
     ]
-    result = {"fingerprint": _facts(made), "models": rows, "decision": _decision(rows)}
-    for role in ("calibration", "evaluation"):
-        result[role] = _summary(made, rows, role)
-    return made, result
+    return made, {"fingerprint": _facts(made), "models": rows, **summarize(made.keys, rows)}
 
 
 @pytest.fixture

@@ -73,7 +73,8 @@ def scores(value):
         (0, "expected 5 answers"),
         (np.zeros((5, 3, 1)), "expected 5 answers"),
         (np.zeros((5, 2)), "scores for 3 classes from the suspect. Received: 2"),
-        (np.zeros((5, 1)), "scores for 3 classes from the suspect. Received: 1"),
+        (np.full((5, 1), 0.5), "whole numbers as labels from the suspect. Received: 0.5"),
+        (np.ones((5, 3)), "scores that differ between classes. Received: the same for all"),
         ([0, 1, 1.5, 0, 0], "whole numbers as labels from the suspect. Received: 1.5"),
         ([0, 1, 2, 3, 0], "labels from 0 to 2 from the suspect. Received: 0 to 3"),
         ([0, 1, -1, 2, 0], "labels from 0 to 2 from the suspect. Received: -1 to 2"),
@@ -136,3 +137,15 @@ def test_check_fits():
             check_fits(SimpleNamespace(input_shape=shape), (2, 2, 1), 3)
     with pytest.raises(SuspectError, match="3 classes"):
         check_fits(SimpleNamespace(classes=10), (2, 2, 1), 3)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        [[0], [1], [2], [1], [0]],  # labels, each in a row of its own
+        np.eye(3)[[0, 1, 2, 1, 0]] > 0,  # one-hot truth values
+        np.eye(3, dtype=np.int8)[[0, 1, 2, 1, 0]],
+    ],
+)
+def test_answers_whose_meaning_is_plain(answer):
+    np.testing.assert_array_equal(answer_labels(constant(answer), IMAGES, 3), [0, 1, 2, 1, 0])

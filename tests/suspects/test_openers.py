@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from cemfp import suspects
+from cemfp.models.convention import Convention
 from cemfp.suspects import SuspectError, open_suspect, openers
 
 FITTING = {"input_shape": (2, 2, 1), "classes": 3}
@@ -66,7 +67,7 @@ def test_python_function_from_the_current_directory(module):
 
 def test_python_function_with_scale(module):
     name = module("def answer(images):\n    return images\n")
-    answer = open_suspect(f"python:{name}:answer", **FITTING, scale=255.0)(IMAGES)
+    answer = open_suspect(f"python:{name}:answer", **FITTING, convention=Convention(255.0))(IMAGES)
     np.testing.assert_array_equal(answer, np.full((4, 2, 2, 1), 127.5, np.float32))
     assert answer.dtype == np.float32
 
@@ -76,15 +77,21 @@ def test_classifier_directory(tmp_path, stand_in_classifier):
     suspect = open_suspect(str(tmp_path), **FITTING)
     assert suspect.opened == ("load", tmp_path)
     with pytest.raises(SuspectError, match="scales its inputs itself"):
-        open_suspect(str(tmp_path), **FITTING, scale=255)
+        open_suspect(str(tmp_path), **FITTING, convention=Convention(255.0))
 
 
 def test_keras_file(tmp_path, stand_in_classifier):
     path = tmp_path / "own.keras"
     make_keras_zip(path)
-    assert open_suspect(str(path), **FITTING).opened == ("from_keras", path, {})
-    scaled = open_suspect(str(path), **FITTING, scale=255.0)
-    assert scaled.opened == ("from_keras", path, {"scale": 255.0})
+    opened = open_suspect(str(path), **FITTING, convention=Convention(255.0))
+    assert opened.suspect.opened == ("from_keras", path, {})
+    assert opened.convention == Convention(255.0) and opened.input_shape == (2, 2, 1)
+
+
+def test_what_an_attack_leaves_of_a_keras_file(tmp_path, stand_in_classifier):
+    make_keras_zip(tmp_path / "model.keras")
+    suspect = open_suspect(str(tmp_path), **FITTING).suspect
+    assert suspect.opened == ("from_keras", tmp_path / "model.keras", {})
 
 
 def test_a_known_misfit_is_refused_on_opening(tmp_path, stand_in_classifier):

@@ -5,8 +5,9 @@ import pytest
 import tensorflow as tf
 
 from cemfp.models import tflite
+from cemfp.models.convention import Convention
 from cemfp.models.tflite import TFLiteModel, from_tensor, to_tensor
-from cemfp.suspects import SuspectError, answer_labels, open_suspect
+from cemfp.suspects import Fed, SuspectError, answer_labels, open_suspect
 from cemfp.suspects import tflite as trial
 
 # Logits = the two pixels @ kernel; the third class wins where both pixels are bright.
@@ -65,7 +66,7 @@ def test_any_number_of_images_and_either_kind(capfd):
 
 
 def test_grey_levels(capfd):
-    model = TFLiteModel(convert(linear(), capfd), scale=255.0)
+    model = Fed(TFLiteModel(convert(linear(), capfd)), Convention(255.0))
     np.testing.assert_allclose(model(IMAGES), 255 * SCORES, rtol=1e-5)
 
 
@@ -80,7 +81,7 @@ def test_a_file_is_opened_saved_and_asked(tmp_path, capfd):
     path.write_bytes(convert(linear(), capfd))
     suspect = open_suspect(str(path), **FITTING)
     np.testing.assert_array_equal(answer_labels(suspect, IMAGES, 3), SCORES.argmax(axis=1))
-    suspect.save(tmp_path / "new")
+    suspect.suspect.save(tmp_path / "new")
     assert (tmp_path / "new" / "model.tflite").read_bytes() == path.read_bytes()
     assert capfd.readouterr() == ("", "")
 

@@ -1,0 +1,140 @@
+"""How the commands open a user's models: fed as they want, and only if they do their task."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from cemfp.cli.errors import Failure
+from cemfp.models.convention import COMMON, UNIT, Convention
+from cemfp.models.directory import CONFIG, KERAS_FILE
+from cemfp.numerics.agreement import LIKELY, does_task, is_better
+
+if TYPE_CHECKING:
+    from cemfp.data import Dataset
+    from cemfp.data.dataset import Split
+    from cemfp.models.classifier import Classifier
+
+ASKED = 1_000  # test images that tell whether a model does its task
+
+
+def open_classifier(
+    path: Path,
+    convention: Convention | None,
+    *,
+    role: str,
+    origin: str,
+    dataset: Dataset | None = None,
+) -> Classifier:
+    """Load a classifier directory, or a user's own Keras file; see that it does its task.
+
+    Args:
+        path: Directory, with `config.json` or what an attack left of a Keras file, or `.keras`.
+        convention: How the Keras file wants its images; None finds out, with `dataset`.
+        role, origin: What the Keras file counts as, since it does not say; a directory does.
+        dataset: Labelled images of its task; a model that is right on hardly more than chance is
+            refused.
+
+    Raises:
+        Failure: It does not do its task as it is asked, or no convention makes it.
+    """
+    from cemfp.models.classifier import Classifier
+
+    if (path / CONFIG).is_file():
+        if convention not in (UNIT, None):
+            raise Failure(
+                f"{path}: a classifier directory scales its inputs itself: leave {convention} out."
+            )
+        made = Classifier.load(path)
+        if dataset is not None:
+            _check_task(path, made, dataset, {})
+        return made
+    file = path / KERAS_FILE if path.is_dir() else path
+
+    def open_as(chosen: Convention) -> Classifier:
+        fields = dataclasses.asdict(chosen)
+        return Classifier.from_keras(file, **fields).with_role(role, origin)
+
+    made = open_as(convention or UNIT)
+    if dataset is None:
+        if convention is None:
+            raise Failure("--scale auto needs labelled images to find out with; name the scale.")
+        return made
+    fitting = (c for c in COMMON.values() if c.fits(made.input_shape[-1]))
+    others = {c: functools.partial(open_as, c) for c in fitting if c != made.convention}
+    if convention is None:
+        return _best(path, made, dataset, others)
+    _check_task(path, made, dataset, others)
+    return made
+
+
+Openers = Mapping["Convention", "Callable[[], Classifier]"]
+
+
+def _best(path: Path, made: Classifier, dataset: Dataset, others: Openers) -> Classifier:
+    """Return the model in the convention in which it is right most often; say which."""
+    test = _some(made, dataset)
+    tried = [made, *(open_as() for open_as in others.values())]
+    answers = [model.predict_labels(test.images) for model in tried]
+    rights = [float((labels == test.labels).mean()) for labels in answers]
+    best = max(range(len(tried)), key=lambda i: rights[i])
+    if not does_task(answers[best], test.labels):
+        raise Failure(
+            f"{path}: right on hardly more than chance in every common convention, at best on "
+            f"{rights[best]:.1%}; name --scale and --offset, or see whether it is a model for this "
+            "data."
+        )
+    click.echo(
+        f"{path}: asked with {tried[best].convention}, right on {rights[best]:.1%}", err=True
+    )
+    return tried[best]
+
+
+def _check_task(path: Path, made: Classifier, dataset: Dataset, others: Openers) -> None:
+    """Refuse a model that does not do its task, or would do it better in another convention."""
+    test = _some(made, dataset)
+    answers = made.predict_labels(test.images)
+    right = answers == test.labels
+    works = does_task(answers, test.labels)
+    if works and right.mean() >= LIKELY:
+        return
+    found = {
+        c: open_as().predict_labels(test.images) == test.labels for c, open_as in others.items()
+    }
+    better = max(found, key=lambda c: found[c].sum(), default=None)
+    if better is not None and is_better(found[better], right):
+        raise Failure(
+            f"{path}: right on {right.mean():.1%} of {dataset.provenance.name}'s test images as it "
+            f"is asked, and on {found[better].mean():.1%} with {better}: add that."
+        )
+    if works:
+        return
+    advice = "see whether it is a model for this data"
+    if others:
+        advice += ", or wants its images in another way (--scale, --offset, --bgr)"
+    raise Failure(
+        f"expected a model that does the task of {dataset.provenance.name}. Received: {path}, "
+        f"right on {right.mean():.1%} of its test images, hardly more than chance; {advice}."
+    )
+
+
+def _some(model: Classifier, dataset: Dataset) -> Split:
+    """Return the test images that a model is asked.
+
+    Raises:
+        Failure: It has another number of classes, or another input.
+    """
+    name, classes = dataset.provenance.name, len(dataset.classes)
+    if model.classes != classes:
+        raise Failure(f"{name} has {classes} classes. Received: a model with {model.classes}.")
+    if tuple(model.input_shape) != tuple(dataset.input_shape):
+        raise Failure(
+            f"{name} has images of shape {tuple(dataset.input_shape)}. Received: a model for "
+            f"{tuple(model.input_shape)}."
+        )
+    return dataset.test.sample(min(ASKED, len(dataset.test)), seed=0)
