@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import Any
 
 import click
@@ -11,7 +12,7 @@ from cemfp import __version__
 from cemfp.cli.attacks import attack
 from cemfp.cli.demo import demo
 from cemfp.cli.detection import detect
-from cemfp.cli.errors import one_line_errors, terminable
+from cemfp.cli.errors import Failure, one_line_errors, terminable
 from cemfp.cli.fingerprints import calibrate, fingerprint
 from cemfp.cli.inspection import inspect
 from cemfp.cli.models import models
@@ -30,6 +31,11 @@ class Program(click.Group):
     def make_context(self, *args: Any, **extra: Any) -> click.Context:
         """Read the options that stand before the command."""
         with one_line_errors(debug=bool(os.environ.get(DEBUG))):
+            if sys.flags.optimize > 1:
+                raise Failure(
+                    "expected Python with docstrings, which TensorFlow needs and the help is made "
+                    "of. Received: -OO or PYTHONOPTIMIZE=2; leave it out"
+                )
             return super().make_context(*args, **extra)
 
     def invoke(self, ctx: click.Context) -> Any:

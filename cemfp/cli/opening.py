@@ -30,6 +30,7 @@ def open_classifier(
     role: str,
     origin: str,
     dataset: Dataset | None = None,
+    strict: bool = True,
 ) -> Classifier:
     """Load a classifier directory, or a user's own Keras file; see that it does its task.
 
@@ -37,8 +38,9 @@ def open_classifier(
         path: Directory, with `config.json` or what an attack left of a Keras file, or `.keras`.
         convention: How the Keras file wants its images; None finds out, with `dataset`.
         role, origin: What the Keras file counts as, since it does not say; a directory does.
-        dataset: Labelled images of its task; a model that is right on hardly more than chance is
-            refused.
+        dataset: Labelled images of its task; a model that is right on hardly more than chance, or
+            on far more in another convention, is refused.
+        strict: Whether it is; else a note says so.
 
     Raises:
         Failure: It does not do its task as it is asked, or no convention makes it.
@@ -52,7 +54,7 @@ def open_classifier(
             )
         made = Classifier.load(path)
         if dataset is not None:
-            _check_task(path, made, dataset, {})
+            _check_task(path, made, dataset, {}, strict)
         return made
     file = path / KERAS_FILE if path.is_dir() else path
 
@@ -69,7 +71,7 @@ def open_classifier(
     others = {c: functools.partial(open_as, c) for c in fitting if c != made.convention}
     if convention is None:
         return _best(path, made, dataset, others)
-    _check_task(path, made, dataset, others)
+    _check_task(path, made, dataset, others, strict)
     return made
 
 
@@ -95,29 +97,39 @@ def _best(path: Path, made: Classifier, dataset: Dataset, others: Openers) -> Cl
     return tried[best]
 
 
-def _check_task(path: Path, made: Classifier, dataset: Dataset, others: Openers) -> None:
-    """Refuse a model that does not do its task, or would do it better in another convention."""
+def _check_task(
+    path: Path, made: Classifier, dataset: Dataset, others: Openers, strict: bool
+) -> None:
+    """Refuse a model with a problem, or say what it is."""
+    problem = _problem(path, made, dataset, others)
+    if problem and strict:
+        raise Failure(problem)
+    if problem:
+        click.echo(f"Note: {problem}", err=True)
+
+
+def _problem(path: Path, made: Classifier, dataset: Dataset, others: Openers) -> str:
+    """Say why a model does not do its task, or in which convention it would do it better."""
     test = _some(made, dataset)
     answers = made.predict_labels(test.images)
-    right = answers == test.labels
-    works = does_task(answers, test.labels)
+    right, works = answers == test.labels, does_task(answers, test.labels)
     if works and right.mean() >= LIKELY:
-        return
+        return ""
     found = {
         c: open_as().predict_labels(test.images) == test.labels for c, open_as in others.items()
     }
     better = max(found, key=lambda c: found[c].sum(), default=None)
     if better is not None and is_better(found[better], right):
-        raise Failure(
+        return (
             f"{path}: right on {right.mean():.1%} of {dataset.provenance.name}'s test images as it "
             f"is asked, and on {found[better].mean():.1%} with {better}: add that."
         )
     if works:
-        return
+        return ""
     advice = "see whether it is a model for this data"
     if others:
         advice += ", or wants its images in another way (--scale, --offset, --bgr)"
-    raise Failure(
+    return (
         f"expected a model that does the task of {dataset.provenance.name}. Received: {path}, "
         f"right on {right.mean():.1%} of its test images, hardly more than chance; {advice}."
     )

@@ -21,6 +21,7 @@ from cemfp.models.directory import CONFIG, KERAS_FILE, ClassifierError
 
 PATH = click.Path(path_type=Path)
 AUTO = "auto"
+LONGEST_NAME = 200  # a file system has 255, and a temporary name is longer
 
 
 class ChoiceFrom(click.Choice):
@@ -131,7 +132,11 @@ def new_path(ctx: click.Context, param: click.Parameter, path: Path | None) -> P
     """Refuse a place that is taken or that cannot be written, before any work is done."""
     if path is None:
         return None
+    if path == Path():
+        raise click.BadParameter("expected a name. Received: nothing.", ctx, param)
     path = path.absolute()
+    if len(os.fsencode(path.name)) > LONGEST_NAME:
+        raise click.BadParameter(f"expected a name of at most {LONGEST_NAME} bytes.", ctx, param)
     if path.exists() and not ctx.params.get("force"):
         raise click.BadParameter("exists already; name another or add --force.", ctx, param)
     _check_writable(path.parent, ctx, param)

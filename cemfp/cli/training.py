@@ -158,9 +158,8 @@ def evaluate(classifier: Path, data: str, convention: Convention | None, as_json
     from cemfp.data import load
 
     dataset = load(data)
-    model = open_classifier(
-        classifier, convention, role=Role.SOURCE, origin=Origin.SOURCE, dataset=dataset
-    )
+    whose = {"role": Role.SOURCE, "origin": Origin.SOURCE}
+    model = open_classifier(classifier, convention, **whose, dataset=dataset, strict=False)
     accuracy = model.accuracy(dataset.test.images, dataset.test.labels)
     if as_json:
         provenance = dataclasses.asdict(dataset.provenance)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
 from pathlib import Path
 
 import click
@@ -86,22 +88,25 @@ def verify(
     loaded = Fingerprint.load(file)
     if controls is not None and 0 < controls < FEWEST:
         raise click.BadParameter(f"expected 0 or at least {FEWEST}: fewer show nothing.")
-    opened = open_suspect(
-        suspect,
-        input_shape=loaded.inputs.shape[1:],
-        classes=loaded.classes,
-        convention=UNIT if convention is None else convention,
-    )
-    if order is not None:
-        opened = Relabelled(opened, order)
-    for transform in reversed(transforms):  # the last to be put in front changes the image first
-        opened = through(opened, transform)
-    if convention is None:
-        opened, found = verification.find_convention(loaded, opened)
-        click.echo(f"{suspect}: asked with {found}", err=True)
-    verdict = verification.verify(
-        loaded, opened, threshold=threshold, confidence=confidence, controls=controls
-    )
+    # A suspect of the user's own may print, which does not belong into the verdict.
+    with contextlib.redirect_stdout(sys.stderr):
+        opened = open_suspect(
+            suspect,
+            input_shape=loaded.inputs.shape[1:],
+            classes=loaded.classes,
+            convention=UNIT if convention is None else convention,
+        )
+        if order is not None:
+            opened = Relabelled(opened, order)
+        # The last to be put in front changes the image first.
+        for transform in reversed(transforms):
+            opened = through(opened, transform)
+        if convention is None:
+            opened, found = verification.find_convention(loaded, opened)
+            click.echo(f"{suspect}: asked with {found}", err=True)
+        verdict = verification.verify(
+            loaded, opened, threshold=threshold, confidence=confidence, controls=controls
+        )
     if as_json:
         asked = {"suspect": suspect, "through": transforms, "fingerprint": file}
         echo_json({**asked, **verdict.to_dict()})

@@ -104,9 +104,11 @@ def check_replaceable(path: Path) -> None:
 
 
 def check_file(path: Path) -> None:
-    """Let --force replace a file, never a directory."""
+    """Let --force replace a file, never a directory or a device."""
     if path.is_dir():
         raise Failure(f"{path} is a directory: name a file.")
+    if path.exists() and not path.is_file():
+        raise Failure(f"{path} is no regular file: not replaced, even with --force.")
 
 
 def _only_attacked(path: Path) -> bool:

@@ -132,6 +132,8 @@ class _Folding:
     def add_layer(self, node: Any, inputs: list[int], foldable: bool) -> list[int]:
         """Add one call of a layer. `foldable`: nothing else reads its input."""
         layer = node.layer
+        if node.call_kwargs.get("training"):  # it does more than in inference mode, forever
+            raise NotFoldable("a layer that is called with training=True")
         if isinstance(layer, tf.keras.Sequential | tf.keras.Model):
             return self.add_graph(layer, inputs)
         name = type(layer).__name__

@@ -9,7 +9,14 @@ from typing import Literal, Protocol, runtime_checkable
 import numpy as np
 
 from cemfp.models.classifier import Classifier
-from cemfp.models.roles import GENERATION_ROLES, Origin, Role, require_origin, require_roles
+from cemfp.models.roles import (
+    GENERATION_ROLES,
+    Origin,
+    Role,
+    require_distinct,
+    require_origin,
+    require_roles,
+)
 
 Progress = Callable[[int, int, str], None]
 Starts = Literal["correct", "misclassified", "noise"]
@@ -26,7 +33,8 @@ class Models:
         references: Nets that the defender trained on the ground truth.
 
     Raises:
-        RoleError: A model has another role or origin: an evaluation model, or swapped lists.
+        RoleError: A model has another role or origin: an evaluation model, or swapped lists; or
+            two are one.
     """
 
     source: Classifier
@@ -40,6 +48,8 @@ class Models:
             where = f"{origin}s for a fingerprint"
             require_roles(models, GENERATION_ROLES, where)
             require_origin(models, [origin], where)
+        everyone = (self.source, *self.surrogates, *self.references)
+        require_distinct(everyone, "models of a fingerprint")
 
 
 class Method(Protocol):

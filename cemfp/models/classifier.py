@@ -32,6 +32,11 @@ from cemfp.models.nets import NETS
 
 __all__ = ["CONFIG", "WEIGHTS", "Classifier", "ClassifierConfig", "ClassifierError"]
 
+# What building a net of a stranger's config, and reading its weights, may raise.
+_NO_WEIGHTS = (
+    *(KeyError, TypeError, ValueError, EOFError, OSError, MemoryError, OverflowError),
+    *(zipfile.BadZipFile, tf.errors.OpError),
+)
 PIXELS_AT_ONCE = 500 * 32 * 32
 
 
@@ -180,9 +185,10 @@ class Classifier:
             model = _build(config)
             with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
                 model.set_weights([arrays[name] for name in sorted(arrays.files)])
-        except (KeyError, TypeError, ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
+        except _NO_WEIGHTS as error:
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
             raise ClassifierError(
-                f"{directory}: the weights do not fit the net {config.net!r} ({error})"
+                f"{directory}: the weights do not fit the net {config.net!r} ({reason})"
             ) from error
         made = cls(model, config)
         made.name = str(directory)
@@ -217,11 +223,7 @@ class Classifier:
             name, model = str(model), _load_keras(Path(model))
         shape: Any = getattr(model, "input_shape", None)
         output: Any = getattr(model, "output_shape", None)
-        if not _is_fixed(shape, 4) or not _is_fixed(output, 2):
-            raise ClassifierError(
-                "expected a Keras model from (n, h, w, c) to (n, classes). "
-                f"Received: {shape} to {output}"
-            )
+        _check_signature(name, shape, output)
         convention = Convention(scale, offset, bgr)
         if not convention.fits(shape[-1]):
             raise ClassifierError(
@@ -237,6 +239,33 @@ class Classifier:
     def convention(self) -> Convention:
         """How images in [0, 1] are fed to the model that is wrapped; inside our own nets."""
         return UNIT if self.config.net in NETS else Convention.of(self.config.arguments)
+
+
+def _check_signature(name: str, shape: Any, output: Any) -> None:
+    if not isinstance(shape, tuple) or not isinstance(output, tuple):
+        what = (
+            "several inputs or outputs" if isinstance(shape or output, list) else "no fixed shapes"
+        )
+        raise ClassifierError(
+            f"{name}: expected a Keras model from images (n, h, w, c) to scores (n, classes). "
+            f"Received: one with {what}; build it by calling it on images once, and give it one "
+            "input and one output"
+        )
+    if len(shape) == 4 and None in shape[1:]:
+        raise ClassifierError(
+            f"{name}: expected a Keras model of a fixed input size. Received: {shape}; put "
+            "tf.keras.Input((h, w, c)) in front of it and save that"
+        )
+    if not _is_fixed(shape, 4) or not _is_fixed(output, 2):
+        raise ClassifierError(
+            "expected a Keras model from images (n, h, w, c) to scores (n, classes). "
+            f"Received: {name} from {shape} to {output}"
+        )
+    if output[-1] < 2:
+        raise ClassifierError(
+            f"{name}: expected at least two output units, one for each class. Received: one; "
+            "give it two, with a softmax"
+        )
 
 
 def _build(config: ClassifierConfig) -> tf.keras.Model:
@@ -275,4 +304,7 @@ def _load_keras(path: Path) -> tf.keras.Model:
         return tf.keras.models.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # Keras raises many kinds for a broken or foreign file
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise ClassifierError(f"{path}: Keras cannot load it ({reason})") from error
+        raise ClassifierError(
+            f"{path}: Keras cannot load it ({reason[:200]}); a model with Lambda or custom layers "
+            "needs your code: load it in Python, and pass Classifier.from_keras(model) on"
+        ) from error

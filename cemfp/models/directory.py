@@ -18,6 +18,7 @@ SCHEMA_VERSION = 2
 UNSEALED = 1  # the version before the config had a hash of its own
 CONFIG, WEIGHTS = "config.json", "weights.npz"
 KERAS_FILE = "model.keras"  # in place of both, what an attack leaves of a user's own Keras model
+LARGEST_SIDE, MOST_CLASSES = 4_096, 100_000
 WEIGHTS_HASH, CONFIG_HASH = "weights_file_sha256", "config_sha256"
 
 
@@ -68,7 +69,7 @@ def read(directory: Path) -> tuple[ClassifierConfig, bytes]:
     try:
         raw = read_json(directory / CONFIG)
         data = (directory / WEIGHTS).read_bytes()
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ClassifierError(
             f"expected a classifier directory with {CONFIG} and {WEIGHTS}. "
             f"Received: {directory} ({error})"
@@ -79,9 +80,10 @@ def read(directory: Path) -> tuple[ClassifierConfig, bytes]:
         expected, raw["input_shape"] = raw.pop(WEIGHTS_HASH), tuple(raw["input_shape"])
         config = ClassifierConfig(**raw)
         Role(config.role), Origin(config.origin)
+        _check_sizes(config)
     except ClassifierError:
         raise
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise ClassifierError(
             f"{directory / CONFIG}: not a classifier's config ({error})"
         ) from error
@@ -90,6 +92,17 @@ def read(directory: Path) -> tuple[ClassifierConfig, bytes]:
             f"{directory / WEIGHTS}: not what was written (hash differs); train or copy it again"
         )
     return config, data
+
+
+def _check_sizes(config: ClassifierConfig) -> None:
+    """Refuse sizes that no net has, before one is built with them."""
+    for name, sizes, most in (
+        ("input_shape", config.input_shape, LARGEST_SIDE),
+        ("classes", [config.classes], MOST_CLASSES),
+        ("arguments", [x for x in config.arguments.values() if isinstance(x, int)], LARGEST_SIDE),
+    ):
+        if not all(isinstance(size, int) and 0 < size <= most for size in sizes):
+            raise ValueError(f"expected {name} from 1 to {most}, got {list(sizes)}")
 
 
 def _check(path: Path, raw: dict[str, Any]) -> None:

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from cemfp.models.convention import Convention
 
+_PROBABILITIES = (tf.keras.activations.softmax, tf.keras.activations.sigmoid)
 # Of a model whose softmax cannot be taken off: its logarithm is finite.
 LEAST_PROBABILITY = 1e-30
 
@@ -19,7 +20,7 @@ def with_logits(model: tf.keras.Model, convention: Convention) -> tf.keras.Model
         convention: What `model` wants to be fed.
     """
     inputs = tf.keras.Input(model.input_shape[1:])
-    bare = logits_model(model)
+    bare = logits_model(_with_float_input(model))
     scores = bare(convention(inputs), training=False)
     scores = tf.keras.layers.Activation("linear", dtype="float32")(scores)
     if _gives_probabilities(bare):
@@ -27,8 +28,24 @@ def with_logits(model: tf.keras.Model, convention: Convention) -> tf.keras.Model
     return tf.keras.Model(inputs, scores)
 
 
+def _with_float_input(model: tf.keras.Model) -> tf.keras.Model:
+    """Return the same layers behind an input of float32, where the model's own is of whole numbers.
+
+    Keras casts what a model is given to its input's type, and a cast to whole numbers has no
+    gradient. On whole numbers, which 8-bit images are, both answer alike.
+    """
+    kinds = [tf.as_dtype(x.dtype) for x in model.inputs or ()]
+    if all(kind.is_floating for kind in kinds):
+        return model
+    inputs = tf.keras.Input(model.input_shape[1:])
+    return tf.keras.models.clone_model(model, inputs, clone_function=lambda layer: layer)
+
+
 def logits_model(model: tf.keras.Model) -> tf.keras.Model:
-    """Return the model up to its logits: a softmax at the end would starve every gradient."""
+    """Return the model up to its logits: a softmax at the end would starve every gradient.
+
+    The same for one sigmoid for each class: what goes into them orders the classes alike.
+    """
     node = getattr(model.output, "node", None)
     if node is None or node.layer is model:  # not a graph of layers
         return model
@@ -38,7 +55,7 @@ def logits_model(model: tf.keras.Model) -> tf.keras.Model:
         return model if inner is last else tf.keras.Model(model.inputs, inner(before))
     if isinstance(last, tf.keras.layers.Softmax):
         return tf.keras.Model(model.inputs, before)
-    if getattr(last, "activation", None) is not tf.keras.activations.softmax:
+    if getattr(last, "activation", None) not in _PROBABILITIES:
         return model
     if isinstance(last, tf.keras.layers.Activation):
         return tf.keras.Model(model.inputs, before)

@@ -81,3 +81,24 @@ def _name(position: int, classifier: Any) -> str:
     weights = getattr(classifier, "weights_sha256", None)
     number = f"classifier {position + 1}"
     return f"{number} (weights {weights[:12]})" if isinstance(weights, str) else number
+
+
+def require_distinct(classifiers: Iterable[Any], where: str) -> None:
+    """Check that no two classifiers are one.
+
+    Args:
+        classifiers: Objects with `weights_sha256`, and `name` for the message.
+        where: The step that asks, named in the error.
+
+    Raises:
+        RoleError: Names two that have equal weights.
+    """
+    names: dict[str, str] = {}
+    for classifier in classifiers:
+        digest, name = classifier.weights_sha256, str(getattr(classifier, "name", "a model"))
+        if digest in names:
+            raise RoleError(
+                f"{where}: expected models that differ. Received: {names[digest]} and {name}, "
+                "which have equal weights; each may stand for one role, once"
+            )
+        names[digest] = name

@@ -46,9 +46,12 @@ class TFLiteModel:
         self.content = model if isinstance(model, bytes) else read_file(Path(model))
         check_header(self.content)
         try:
+            _check_signature(_new_interpreter(self.content))
             self._interpreter = _interpreter(self.content)
             (self._input,) = self._interpreter.get_input_details()
             (self._output,) = self._interpreter.get_output_details()
+        except TFLiteError:
+            raise
         except (ValueError, RuntimeError) as error:
             reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
             raise TFLiteError(
@@ -88,6 +91,22 @@ class TFLiteModel:
         self._interpreter.invoke()
         answer = self._interpreter.get_tensor(self._output["index"])
         return from_tensor(answer, self._output)[: len(images)]
+
+
+def _check_signature(interpreter: tf.lite.Interpreter) -> None:
+    """Refuse what has not one input of a fixed size and one output."""
+    sides = (interpreter.get_input_details(), interpreter.get_output_details())
+    if (counts := tuple(map(len, sides))) != (1, 1):
+        raise TFLiteError(
+            f"expected a model with one input and one output. Received: {counts[0]} and "
+            f"{counts[1]}; convert it again with the scores alone."
+        )
+    signature = [int(side) for side in sides[0][0]["shape_signature"]]
+    if -1 in signature[1:]:
+        raise TFLiteError(
+            f"expected a model of a fixed input size. Received: {signature}, where -1 is open; "
+            "convert it again with a fixed one."
+        )
 
 
 def to_tensor(values: np.ndarray, details: dict[str, Any]) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -35,8 +36,14 @@ def hash_file(path: Path) -> str:
 
 
 def write_atomic(path: Path, data: bytes) -> None:
-    """Write `data` to `path` so that a reader, or a crash, finds the old file or the new one."""
+    """Write `data` to `path` so that a reader, or a crash, finds the old file or the new one.
+
+    Raises:
+        OSError: It cannot be written, or something is there that is no file: a device, say.
+    """
     path = Path(path)
+    if path.exists() and not path.is_file():
+        raise FileExistsError(errno.EEXIST, "is no regular file: not replaced", str(path))
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
     try:
         temporary.write_bytes(data)

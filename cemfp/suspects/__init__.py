@@ -112,7 +112,17 @@ def _kind(spec: str) -> tuple[str, str]:
             return name.partition(".")[2], str(path / name)
     if path.suffix in (".keras", ".tflite") and path.is_file():
         return path.suffix[1:], spec
+    known = "a classifier directory (with config.json), zoo:NAME, a .keras or .tflite file"
     raise SuspectError(
-        "expected a classifier directory (with config.json), zoo:NAME, a .keras or .tflite file or "
-        "python:module:function. Received: something else."
+        f"expected {known} or python:module:function. Received: {_what(path)}; a function of yours "
+        "that asks it is python:module:function."
     )
+
+
+def _what(path: Path) -> str:
+    """What something that is no suspect looks like, for people."""
+    if (path / "saved_model.pb").is_file():
+        return "a SavedModel"
+    if path.is_dir():
+        return "another directory"
+    return f"a {path.suffix} file" if path.suffix else "another file"

@@ -26,7 +26,9 @@ def open_keras(target: str) -> Suspect:
     from cemfp.models.classifier import Classifier
 
     # Keras falls back to its HDF5 reader, which runs hidden code, whatever the file is called.
-    if not zipfile.is_zipfile(target):
+    with open(target, "rb") as file:  # one that cannot be read says so by itself
+        is_zip = zipfile.is_zipfile(file)
+    if not is_zip:
         raise SuspectError("not in the .keras format, which is a ZIP: renamed or damaged?")
     return Classifier.from_keras(Path(target))
 

@@ -45,8 +45,8 @@ def calibrate(
 
     Raises:
         RoleError: A model has another role than `calibration`, or the wrong origin.
-        CalibrationError: A group is empty, a model occurs twice, or the scores do not separate
-            surrogates from references at all.
+        CalibrationError: A group is empty, a model occurs twice or is the source, or the scores do
+            not separate surrogates from references at all.
         SuspectError: A model does not fit the fingerprint or gives no usable answer.
     """
     models = [*surrogates, *references]
@@ -59,6 +59,11 @@ def calibrate(
             "Expected at least one surrogate and one reference, each given once. Received: "
             f"{len(surrogates)} surrogates, {len(references)} references, "
             f"{len(hashes) - len(set(hashes))} repeated."
+        )
+    if fingerprint.source_sha256 in hashes:
+        raise CalibrationError(
+            "Expected copies and strangers of the source. Received: the source itself among them; "
+            "its answers are the key."
         )
     scores = [_score(fingerprint, model, batch_size) for model in models]
     above, below = tuple(scores[: len(surrogates)]), tuple(scores[len(surrogates) :])

@@ -115,11 +115,14 @@ def test_transfer_trains_its_own_start_or_takes_one(attack, tmp_path):
 @pytest.fixture(scope="session")
 def grey_keras(tmp_path_factory):
     """A user's own model of grey levels, as a file."""
-    layers = tf.keras.layers
+    layers, digits = tf.keras.layers, load("digits").train
     tf.keras.utils.set_random_seed(0)
     path = tmp_path_factory.mktemp("keras") / "grey.keras"
     rescaled = [tf.keras.Input((8, 8, 1)), layers.Rescaling(1 / 255), layers.Flatten()]
-    tf.keras.Sequential([*rescaled, layers.Dense(10, activation="softmax")]).save(path)
+    model = tf.keras.Sequential([*rescaled, layers.Dense(10, activation="softmax")])
+    model.compile("adam", "sparse_categorical_crossentropy")
+    model.fit(digits.images.astype(np.float32), digits.labels, epochs=5, verbose=0)
+    model.save(path)
     return path
 
 
