@@ -16,7 +16,7 @@ from cemfp.cli.opening import open_classifier
 from cemfp.cli.options import SeveralValues
 from cemfp.cli.work import check_file, echo_json, progress_bar
 from cemfp.models.convention import Convention
-from cemfp.models.roles import Origin, Role
+from cemfp.models.roles import Origin, Role, require_distinct
 
 if TYPE_CHECKING:
     from cemfp.data import Dataset
@@ -203,6 +203,7 @@ def _models(
         source, convention, role=Role.SOURCE, origin=Origin.SOURCE, dataset=dataset
     )
     groups = _groups(surrogates, references, convention, Role.DEFENDER, dataset)
+    require_distinct([owned, *groups[0], *groups[1]], "models of a fingerprint")
     return Models(owned, *groups)
 
 

@@ -9,14 +9,7 @@ from typing import Literal, Protocol, runtime_checkable
 import numpy as np
 
 from cemfp.models.classifier import Classifier
-from cemfp.models.roles import (
-    GENERATION_ROLES,
-    Origin,
-    Role,
-    require_distinct,
-    require_origin,
-    require_roles,
-)
+from cemfp.models.roles import GENERATION_ROLES, Origin, Role, require_origin, require_roles
 
 Progress = Callable[[int, int, str], None]
 Starts = Literal["correct", "misclassified", "noise"]
@@ -33,8 +26,7 @@ class Models:
         references: Nets that the defender trained on the ground truth.
 
     Raises:
-        RoleError: A model has another role or origin: an evaluation model, or swapped lists; or
-            two are one.
+        RoleError: A model has another role or origin: an evaluation model, or swapped lists.
     """
 
     source: Classifier
@@ -48,8 +40,6 @@ class Models:
             where = f"{origin}s for a fingerprint"
             require_roles(models, GENERATION_ROLES, where)
             require_origin(models, [origin], where)
-        everyone = (self.source, *self.surrogates, *self.references)
-        require_distinct(everyone, "models of a fingerprint")
 
 
 class Method(Protocol):

@@ -242,14 +242,12 @@ class Classifier:
 
 
 def _check_signature(name: str, shape: Any, output: Any) -> None:
-    if not isinstance(shape, tuple) or not isinstance(output, tuple):
-        what = (
-            "several inputs or outputs" if isinstance(shape or output, list) else "no fixed shapes"
-        )
+    expected = f"{name}: expected a Keras model from images (n, h, w, c) to scores (n, classes)"
+    # Keras gives a list, or a tuple of tuples, for several.
+    if any(not isinstance(x, tuple) or (x and isinstance(x[-1], tuple)) for x in (shape, output)):
         raise ClassifierError(
-            f"{name}: expected a Keras model from images (n, h, w, c) to scores (n, classes). "
-            f"Received: one with {what}; build it by calling it on images once, and give it one "
-            "input and one output"
+            f"{expected}. Received: one that was never built, or has several inputs or outputs; "
+            "call it on images once, and give it one input and one output"
         )
     if len(shape) == 4 and None in shape[1:]:
         raise ClassifierError(
@@ -257,10 +255,7 @@ def _check_signature(name: str, shape: Any, output: Any) -> None:
             "tf.keras.Input((h, w, c)) in front of it and save that"
         )
     if not _is_fixed(shape, 4) or not _is_fixed(output, 2):
-        raise ClassifierError(
-            "expected a Keras model from images (n, h, w, c) to scores (n, classes). "
-            f"Received: {name} from {shape} to {output}"
-        )
+        raise ClassifierError(f"{expected}. Received: one from {shape} to {output}")
     if output[-1] < 2:
         raise ClassifierError(
             f"{name}: expected at least two output units, one for each class. Received: one; "

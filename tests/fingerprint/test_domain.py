@@ -74,7 +74,7 @@ def test_values_that_bytes_cannot_hold_are_stored_exactly(extreme):
 
 def test_a_file_of_the_first_version_holds_images():
     old = Fingerprint.from_bytes(first_version(image()))
-    assert old.domain == "image" and old.schema_version == SCHEMA_VERSION == 2
+    assert old.domain == "image" and old.schema_version == SCHEMA_VERSION == 3
     np.testing.assert_array_equal(old.inputs, GREY)
     # Saved again it is a file of today.
     assert old.to_bytes() == image().to_bytes()
@@ -85,9 +85,9 @@ def test_the_first_version_knows_no_signed_inputs():
         Fingerprint.from_bytes(first_version(fingerprint()))
 
 
-@pytest.mark.parametrize("version", [0, 3, "1", None])
+@pytest.mark.parametrize("version", [0, 4, "1", None])
 def test_other_versions_are_refused(version):
-    with pytest.raises(FingerprintError, match=r"expected schema version 2\. Received") as caught:
+    with pytest.raises(FingerprintError, match=r"expected schema version 3\. Received") as caught:
         Fingerprint.from_bytes(file(image(), schema_version=version))
     assert "\n" not in str(caught.value)
 

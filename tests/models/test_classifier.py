@@ -410,7 +410,7 @@ def test_scale_and_offset_feed_what_the_model_wants():
     np.testing.assert_allclose(
         wrapped.predict_logits(images()), model(images() * 255 - 127.5), rtol=1e-4, atol=1e-4
     )
-    assert wrapped.config.arguments == {"scale": 255.0, "offset": -127.5}
+    assert wrapped.config.arguments == {"scale": 255.0, "offset": -127.5, "bgr": False}
 
 
 class OfItsOwn(tf.keras.Model):
@@ -489,7 +489,7 @@ class Unbuilt(tf.keras.Model):
     ids=["no images", "no classes", "open size", "not built", "two outputs", "subclass"],
 )
 def test_what_is_no_classifier_of_images_is_refused(model):
-    with pytest.raises(ClassifierError, match=r"from \(n, h, w, c\) to \(n, classes\). Received"):
+    with pytest.raises(ClassifierError, match=r"expected a Keras model"):
         Classifier.from_keras(model())
 
 

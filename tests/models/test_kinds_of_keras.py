@@ -221,7 +221,7 @@ def test_norms_that_are_called_in_training_mode_are_not_folded():
     [
         (lambda: stacked(conv(), head="sigmoid", units=1), "at least two output units"),
         (lambda: stacked(conv(), inputs=tf.keras.Input((None, None, 3))), "fixed input size"),
-        (lambda: tf.keras.Sequential([L.Flatten(), L.Dense(3)]), "no fixed shapes"),
+        (lambda: tf.keras.Sequential([L.Flatten(), L.Dense(3)]), "never built"),
         (
             lambda: tf.keras.Model(
                 (x := tf.keras.Input(SHAPE)), [L.Flatten()(x), L.Dense(3)(L.Flatten()(x))]
