@@ -21,14 +21,9 @@ SHORT = ("--epochs", 1, "--batch-size", 32, "--no-flip", "--pad", 0, "--precisio
 
 
 @pytest.fixture(scope="session")
-def victim(tmp_path_factory):
-    """A classifier of digits that has learned nothing: most of this does not depend on it."""
-    path = tmp_path_factory.mktemp("victims") / "victim"
-    tf.keras.utils.set_random_seed(0)
-    arguments = {"width": 2, "depth": 8}
-    model = NETS["resnet20"]((8, 8, 1), 10, **arguments)
-    Classifier(model, ClassifierConfig("resnet20", (8, 8, 1), 10, arguments)).save(path)
-    return path
+def victim(tiny_zoo):
+    """A classifier of digits: one that knew nothing would be refused."""
+    return tiny_zoo.path("source")
 
 
 @pytest.fixture
