@@ -36,7 +36,8 @@ def open_classifier(
 
     Args:
         path: Directory, with `config.json` or what an attack left of a Keras file, or `.keras`.
-        convention: How the Keras file wants its images; None finds out, with `dataset`.
+        convention: How a Keras file wants its images; None finds out, with `dataset`. A directory
+            of ours has its own inside.
         role, origin: What the Keras file counts as, since it does not say; a directory does.
         dataset: Labelled images of its task; a model that is right on hardly more than chance, or
             on far more in another convention, is refused.
@@ -48,10 +49,6 @@ def open_classifier(
     from cemfp.models.classifier import Classifier
 
     if (path / CONFIG).is_file():
-        if convention not in (UNIT, None):
-            raise Failure(
-                f"{path}: a classifier directory scales its inputs itself: leave {convention} out."
-            )
         made = Classifier.load(path)
         if dataset is not None:
             _check_task(path, made, dataset, {}, strict)
@@ -143,7 +140,7 @@ def _some(model: Classifier, dataset: Dataset) -> Split:
     """
     name, classes = dataset.provenance.name, len(dataset.classes)
     if model.classes != classes:
-        raise Failure(f"{name} has {classes} classes. Received: a model with {model.classes}.")
+        raise Failure(f"expected a model of {name}'s {classes} classes. Received: one with {model.classes} classes.")
     if tuple(model.input_shape) != tuple(dataset.input_shape):
         raise Failure(
             f"{name} has images of shape {tuple(dataset.input_shape)}. Received: a model for "

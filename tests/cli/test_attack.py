@@ -136,7 +136,7 @@ def test_a_users_own_keras_model(attack, grey_keras, run, tmp_path, name):
 
 
 def test_a_keras_file_that_an_attack_cannot_take(fails, grey_keras):
-    given = ("--victim", grey_keras, "--data", "digits", "--out", "out")
+    given = ("--victim", grey_keras, "--scale", 255, "--data", "digits", "--out", "out")
     assert "prune takes one" in fails("attack", "fine-pruning", *given)
     assert "set crop to 0" in fails("attack", "ftal", *given, "--crop", 6, "--pad", 0)
 
