@@ -140,7 +140,9 @@ def _some(model: Classifier, dataset: Dataset) -> Split:
     """
     name, classes = dataset.provenance.name, len(dataset.classes)
     if model.classes != classes:
-        raise Failure(f"expected a model of {name}'s {classes} classes. Received: one with {model.classes} classes.")
+        raise Failure(
+            f"expected a model of {name}'s {classes} classes. Received: one with {model.classes} classes."
+        )
     if tuple(model.input_shape) != tuple(dataset.input_shape):
         raise Failure(
             f"{name} has images of shape {tuple(dataset.input_shape)}. Received: a model for "

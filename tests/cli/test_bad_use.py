@@ -206,7 +206,6 @@ def test_a_fingerprint_of_another_shape_is_refused(fails, tiny_zoo, tmp_path):
 SUSPECTS = """
 import sys
 import numpy as np
-def nan(x): return np.full((len(x), 10), np.nan)
 def eleven(x): return np.zeros((len(x), 11))
 def class_ten(x): return np.full(len(x), 10)
 def one_short(x): return np.zeros(len(x) - 1, int)
@@ -214,7 +213,6 @@ def raises(x): raise RuntimeError("first line\\nsecond line")
 def leaves(x): sys.exit(0)
 """
 SUSPECT_CASES = {
-    "nan": "NaN",
     "eleven": "10 classes",
     "class_ten": "labels from 0 to 9",
     "one_short": "answers",
