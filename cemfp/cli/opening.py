@@ -141,7 +141,8 @@ def _some(model: Classifier, dataset: Dataset) -> Split:
     name, classes = dataset.provenance.name, len(dataset.classes)
     if model.classes != classes:
         raise Failure(
-            f"expected a model of {name}'s {classes} classes. Received: one with {model.classes} classes."
+            f"expected a model of {name}'s {classes} classes. Received: one with "
+            f"{model.classes} classes."
         )
     if tuple(model.input_shape) != tuple(dataset.input_shape):
         raise Failure(

@@ -243,7 +243,8 @@ class Numbers(click.ParamType):
         except ValueError:
             numbers = ()
         if not numbers or not all(self.above < n and abs(n) < self.below for n in numbers):
-            expected = f"a finite number above {self.above:g} and below {self.below:g}, or several with commas"
+            expected = f"a finite number above {self.above:g} and below {self.below:g}"
+            expected += ", or several with commas"
             also = f", or {AUTO}" if self.auto else ""
             self.fail(f"expected {expected}{also}. Received: {value}.", param, ctx)
         return numbers[0] if len(numbers) == 1 else numbers
