@@ -209,8 +209,7 @@ def assemble(
         made.inputs,
         made.keys,
         made.confer,
-        truth,
-        truth,  # what `accepted` asks of the start was asked when it was chosen
+        *(truth, truth),  # what `accepted` asks of the start was asked when it was chosen
         threshold=threshold,
         size=size,
         balance=balance,
@@ -218,15 +217,15 @@ def assemble(
     )
     if not len(chosen):
         raise FingerprintFailure(_explain(method, made, threshold))
-    least = threshold if method.ensemble else None
     settings: dict[str, Any] = {"candidates": candidates, "size": size, "balance": balance}
-    settings |= {"seed": seed} | ({} if made.precision is None else {"precision": made.precision})
+    settings |= {"threshold": threshold if method.ensemble else None, "seed": seed}
+    settings |= {} if made.precision is None else {"precision": made.precision}
     fingerprint = Fingerprint(
         inputs=made.inputs[chosen],
         keys=made.keys[chosen],
         classes=source.classes,
         method=method.name,
-        parameters=dataclasses.asdict(method) | settings | {"threshold": least},  # type: ignore[call-overload]
+        parameters=dataclasses.asdict(method) | settings,  # type: ignore[call-overload]
         source_sha256=source.weights_sha256,
         data=NO_DATA if dataset is None else dataclasses.asdict(dataset.provenance),
         epsilon=method.epsilon,

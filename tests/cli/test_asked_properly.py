@@ -9,6 +9,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from cemfp.data import load
+from cemfp.fingerprint.artifact import Fingerprint
+from cemfp.models.classifier import Classifier
 from cemfp.storage.files import write_atomic
 
 DIGITS = ("--data", "digits")
@@ -42,6 +45,21 @@ def test_a_suspect_in_the_wrong_scale_is_inconclusive(run, made, grey):
     assert auto.exit_code == 0 and "asked with --scale 255" in auto.stderr
     blind = run("verify", made, grey, "--threshold", 0.5, "--controls", 0)
     assert blind.exit_code == 1 and "No control images were asked" in blind.stdout
+
+
+def test_control_images_are_ordinary_and_not_the_starting_ones(made, grey):
+    held, test = Fingerprint.load(made), load("digits").test
+    ordinary = {
+        image.tobytes(): label for image, label in zip(test.floats(), test.labels, strict=True)
+    }
+    controls = [image.tobytes() for image in held.controls]
+    assert (
+        len(set(controls)) == 50 and [ordinary[c] for c in controls] == held.control_truth.tolist()
+    )
+    assert not set(controls) & {image.tobytes() for image in held.originals}
+    source = Classifier.from_keras(grey, scale=255.0)
+    np.testing.assert_array_equal(source.predict_labels(held.controls), held.control_labels)
+    assert held.source_input == {"scale": 255.0, "offset": 0.0, "bgr": False}
 
 
 def test_too_few_controls_are_refused(fails, made, grey):
