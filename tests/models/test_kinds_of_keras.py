@@ -4,8 +4,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from cemfp.data import Split, make_dataset
 from cemfp.models.classifier import Classifier, ClassifierError
+from cemfp.removal import Thief, remove
+from cemfp.removal.fine_tuning import FTAL
+from cemfp.removal.quantization import Quantize
 from cemfp.suspects import SuspectError, answer_labels, open_suspect
+from cemfp.training.recipe import Recipe
 
 L, SHAPE, CLASSES = tf.keras.layers, (12, 12, 3), 4
 IMAGES = np.rint(np.random.default_rng(0).random((40, *SHAPE)) * 255).astype(np.float32) / 255
@@ -118,6 +123,7 @@ KINDS = {
     "float16 input": lambda: stacked(conv(), inputs=tf.keras.Input(SHAPE, dtype="float16")),
     "no bias": lambda: stacked(conv(use_bias=False), L.Flatten()),
 }
+ONE_EPOCH = Recipe(epochs=1, batch_size=20, flip=False, pad=0, precision="float32")
 GREY = {"uint8 input", "int32 input", "rescaling"}
 
 
@@ -202,6 +208,38 @@ def test_as_a_suspect(kind):
     clear = ~close_calls(scores)
     labels = answer_labels(suspect, IMAGES, classes)
     np.testing.assert_array_equal(labels[clear], scores.argmax(axis=1)[clear])
+
+
+def robbed(path, scale, attack, recipe):
+    """What one attack makes of the user's own file, and the file's model after it."""
+    victim = Classifier.from_keras(path, scale=scale).with_role("source", "source")
+    names = tuple(map(str, range(victim.classes)))
+    labels = np.arange(len(IMAGES)) % victim.classes
+    parts = Split(IMAGES, labels), Split(IMAGES[:8], labels[:8])
+    dataset = make_dataset("noise", *parts, names)
+    before = victim.weights_sha256
+    removal = remove(attack, Thief(victim, dataset, recipe, seed=0, images=dataset.train))
+    assert victim.weights_sha256 == before
+    return removal
+
+
+def test_as_a_victim_that_is_quantized(kind):
+    """The attack that trains nothing: every weight at 8 bits, the answers nearly the same."""
+    name, path, scores, scale = kind
+    removal = robbed(path, scale, Quantize(), ONE_EPOCH)
+    labels = removal.classifier.predict_labels(IMAGES)
+    assert (labels == scores.argmax(axis=1)).mean() >= 0.8, name
+
+
+@pytest.mark.slow
+def test_as_a_victim_that_is_trained_further(kind):
+    name, path, _, scale = kind
+    removal = robbed(path, scale, FTAL(), ONE_EPOCH)
+    tuned, before = removal.classifier, Classifier.from_keras(path, scale=scale)
+    assert np.isfinite(tuned.predict_logits(IMAGES)).all(), name
+    assert tuned.weights_sha256 != before.weights_sha256, name
+    for new, old in zip(tuned.model.weights, before.model.weights, strict=True):
+        assert new.shape == old.shape, name
 
 
 def test_norms_that_are_called_in_training_mode_are_not_folded():
