@@ -6,7 +6,7 @@ import dataclasses
 
 from cemfp.jobs.train import Net
 from cemfp.jobs.zoo import Profile
-from cemfp.protect.profile import DEMO
+from cemfp.owner.profile import DEMO
 from cemfp.training.recipe import Recipe
 
 # The cheapest nets that are worth telling apart: two cores train thirty-four of them.

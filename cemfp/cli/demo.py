@@ -40,7 +40,7 @@ def demo(out: Path, store: Path, quiet: bool) -> None:
     \b
     Example: cemfp demo --out demo-output
     """
-    from cemfp.protect.demo import run_demo
+    from cemfp.owner.demo import run_demo
 
     run_demo(out, store, say=click.echo, progress=not quiet, program=_called())
 

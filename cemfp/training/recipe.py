@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 SCHEDULES = ("one-cycle", "cosine", "constant")
-OPTIMIZERS = ("sgd", "muon")
+OPTIMIZERS = ("sgd", "muon", "adam")
 
 # A field that came later stays out of a job's key at its default: results from before stay valid.
 _LATER = {"omit_default": True}
@@ -27,8 +27,8 @@ class Recipe:
             or `constant`.
         warmup: Share of the steps on the way up, for `one-cycle`.
         momentum: Nesterov momentum of SGD.
-        weight_decay: L2 penalty on kernels, coupled to the gradient; biases and batch norm are
-            free of it.
+        weight_decay: L2 penalty on kernels, coupled to the gradient except in `adam`; biases and
+            batch norm are free of it.
         clip_norm: Upper bound of the gradient's global norm; 0 switches it off.
         flip: Whether to mirror half the images left to right.
         pad: Zero pixels around the image, out of which a random crop is taken; 0 switches it off.
@@ -37,7 +37,9 @@ class Recipe:
         full_size: Share of the steps, the last ones, on crops of the image's own side after `crop`.
         precision: `auto` probes; or a name in `precision.POLICIES`.
         optimizer: `sgd`, or `muon`: convolutions without a bias step along the orthogonalised
-            momentum of their gradient; see `training.updates`. A short training gets further.
+            momentum of their gradient; see `training.updates`. A short training gets further. `adam`
+            (with decoupled decay) trains nets without batch norm, transformers say; its learning
+            rates are near 1e-3.
         muon_rate: Peak step of Muon's kernels; the schedule scales it as it does the learning rate.
         label_smoothing: Share of a label's probability that is spread over all classes.
             Probabilities that another model answered stay as they are.
@@ -56,7 +58,7 @@ class Recipe:
     crop: int = 0
     full_size: float = 0.25
     precision: str = "auto"
-    optimizer: Literal["sgd", "muon"] = dataclasses.field(default="sgd", metadata=_LATER)
+    optimizer: Literal["sgd", "muon", "adam"] = dataclasses.field(default="sgd", metadata=_LATER)
     muon_rate: float = dataclasses.field(default=0.1, metadata=_LATER)
     label_smoothing: float = dataclasses.field(default=0.0, metadata=_LATER)
 

@@ -1,4 +1,4 @@
-"""What one training step does to the weights: SGD with momentum, and Muon for kernels.
+"""What one training step does to the weights: SGD with momentum, Muon for kernels, or AdamW.
 
 Muon (Jordan 2024, "Muon: an optimizer for hidden layers in neural networks") replaces a kernel's
 momentum, read as a matrix (output channels, all else), by the nearest matrix with equal singular
@@ -20,6 +20,8 @@ MUON_MOMENTUM = 0.6
 # Coefficients and number of Newton-Schulz iterations, from Jordan's CIFAR-10 speed run.
 _COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 _ITERATIONS = 3
+# Of Adam (Kingma and Ba 2015), with the decay of AdamW (Loshchilov and Hutter 2019).
+_BETAS, _TINY = (0.9, 0.999), 1e-8
 
 
 class Updates:
@@ -29,6 +31,9 @@ class Updates:
         self.recipe = recipe
         self.variables = model.trainable_variables
         self._slots = [tf.Variable(tf.zeros_like(variable)) for variable in self.variables]
+        if recipe.optimizer == "adam":
+            self._squares = [tf.Variable(tf.zeros_like(variable)) for variable in self.variables]
+            self._made = tf.Variable(0.0)
         kernels = _normalised_kernels(model) if recipe.optimizer == "muon" else set()
         # Kernels of one shape are orthogonalised together: a few large products, not many small.
         self._groups: dict[tuple[int, ...], list[int]] = defaultdict(list)
@@ -43,6 +48,9 @@ class Updates:
         if self.recipe.clip_norm:
             gradients, _ = tf.clip_by_global_norm(gradients, self.recipe.clip_norm)
         share = self.recipe.share(progress)
+        if self.recipe.optimizer == "adam":
+            self._adam(gradients, self.recipe.learning_rate * share)
+            return
         for place in self._plain:
             variable, gradient = self.variables[place], gradients[place]
             if len(variable.shape) > 1:
@@ -59,6 +67,20 @@ class Updates:
                     self.variables[place],
                     self.recipe.muon_rate * share * tf.reshape(matrix, shape),
                 )
+
+    def _adam(self, gradients: Sequence[tf.Tensor], rate: tf.Tensor) -> None:
+        """Step along the mean gradient over the root of its mean square, both without bias."""
+        made = self._made.assign_add(1.0)
+        first, second = (1.0 - tf.pow(beta, made) for beta in _BETAS)
+        for place, gradient in enumerate(gradients):
+            variable = self.variables[place]
+            mean, square = self._slots[place], self._squares[place]
+            mean.assign(_BETAS[0] * mean + (1.0 - _BETAS[0]) * gradient)
+            square.assign(_BETAS[1] * square + (1.0 - _BETAS[1]) * tf.square(gradient))
+            step = mean / first / (tf.sqrt(square / second) + _TINY)
+            if len(variable.shape) > 1:
+                step += self.recipe.weight_decay * variable
+            variable.assign_sub(rate * step)
 
     def _with_momentum(self, place: int, gradient: tf.Tensor, momentum: float) -> tf.Tensor:
         """Nesterov's step."""

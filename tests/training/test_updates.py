@@ -1,4 +1,4 @@
-"""Muon: which kernels, what step, what length; and what the recipe says about it."""
+"""Muon: which kernels, what step, what length; Adam; and what the recipe says about them."""
 
 import dataclasses
 
@@ -119,3 +119,18 @@ def test_the_gradient_of_all_is_clipped_before():
 def test_recipes_that_cannot_be(bad):
     with pytest.raises(ValueError, match="expected"):
         Recipe(**bad)
+
+
+def test_two_steps_of_adam_by_hand():
+    # With one gradient twice, mean and mean square without their bias are g and g^2: each step is
+    # the rate, whatever g is, towards -sign(g). The matrix decays by rate * decay * itself first.
+    inputs = tf.keras.Input((1,))
+    dense = tf.keras.layers.Dense(1, kernel_initializer="ones", bias_initializer="ones")
+    model = tf.keras.Model(inputs, dense(inputs))
+    recipe = Recipe(optimizer="adam", learning_rate=0.1, schedule="constant", weight_decay=0.5)
+    updates = Updates(model, recipe)
+    for _ in range(2):
+        updates.apply([tf.constant([[3.0]]), tf.constant([-0.01])], tf.constant(0.0))
+    # kernel: 1 - 0.1 (1 + 0.5) = 0.85, then 0.85 - 0.1 (1 + 0.425) = 0.7075; bias: 1 + 2 x 0.1.
+    np.testing.assert_allclose(dense.kernel, [[0.7075]], rtol=1e-5)
+    np.testing.assert_allclose(dense.bias, [1.2], rtol=1e-5)

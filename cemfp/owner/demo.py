@@ -24,8 +24,8 @@ from cemfp.jobs.fingerprint import (
 from cemfp.jobs.score import ScoreFingerprint
 from cemfp.jobs.zoo import Profile, Zoo, make_zoo
 from cemfp.models.roles import Origin, Role
-from cemfp.protect import demo_report
-from cemfp.protect.profile import DEMO
+from cemfp.owner import demo_report
+from cemfp.owner.profile import DEMO
 from cemfp.storage.files import write_atomic
 from cemfp.storage.store import Store
 from cemfp.suspects import Suspect

@@ -10,7 +10,7 @@ from cemfp.fingerprint.artifact import Fingerprint
 from cemfp.jobs.fingerprint import FINGERPRINT
 from cemfp.jobs.score import _facts, summarize
 from cemfp.jobs.zoo import make_zoo
-from cemfp.protect import demo
+from cemfp.owner import demo
 from cemfp.verification import calibrate
 from experiments.profiles import PROFILES
 
