@@ -37,9 +37,9 @@ class Recipe:
         full_size: Share of the steps, the last ones, on crops of the image's own side after `crop`.
         precision: `auto` probes; or a name in `precision.POLICIES`.
         optimizer: `sgd`, or `muon`: convolutions without a bias step along the orthogonalised
-            momentum of their gradient; see `training.updates`. A short training gets further. `adam`
-            (with decoupled decay) trains nets without batch norm, transformers say; its learning
-            rates are near 1e-3.
+            momentum of their gradient; see `training.updates`. A short training gets further.
+            `adam` (with decoupled decay) trains nets without batch norm, transformers say; its
+            learning rates are near 1e-3.
         muon_rate: Peak step of Muon's kernels; the schedule scales it as it does the learning rate.
         label_smoothing: Share of a label's probability that is spread over all classes.
             Probabilities that another model answered stay as they are.

@@ -110,7 +110,7 @@ def test_the_gradient_of_all_is_clipped_before():
 @pytest.mark.parametrize(
     "bad",
     [
-        {"optimizer": "adam"},
+        {"optimizer": "lion"},
         {"muon_rate": 0.0},
         {"label_smoothing": 1.0},
         {"label_smoothing": -0.1},
