@@ -140,7 +140,7 @@ class CEM:
                 f"{len(models.surrogates)} and {len(models.references)}"
             )
         start = tf.constant(images, tf.float32)
-        clean = tf.nn.softmax(Ensemble([models.source]).logits(start)[0])
+        clean = tf.nn.softmax(models.source.predict_logits(images))
         adversarial = tf.Variable(self._start(start, seed))
         finished = tf.Variable(tf.zeros(len(images), tf.bool))
         step = self._compile(_Asked(models, self), start, clean, adversarial, finished)
@@ -154,7 +154,13 @@ class CEM:
 
     def precision(self, models: Models) -> str:
         """Return the number format that the gradients were computed in, for the record."""
-        return number_format([models.source, *models.surrogates, *models.references])
+        first = [models.white_box(self.name)] if self.follows_source else []
+        return number_format([*first, *models.surrogates, *models.references])
+
+    @property
+    def follows_source(self) -> bool:
+        """Whether a step looks at the source; if not, the source needs no gradient."""
+        return bool(self.beta or self.gamma or self.early_stop)
 
     def _start(self, images: tf.Tensor, seed: int) -> tf.Tensor:
         if not self.random_start:
@@ -214,12 +220,12 @@ class _Asked:
     """Who answers at a step: surrogates and references, and the source if the loss looks at it."""
 
     def __init__(self, models: Models, method: CEM) -> None:
-        self.with_source = bool(method.beta or method.gamma or method.early_stop)
+        self.with_source = method.follows_source
         self.surrogates, self.references = len(models.surrogates), len(models.references)
         limit = 0 if method.early_stop else method.members_per_step
         # How many of each a step draws.
         self.drawn = [min(limit or n, n) for n in (self.surrogates, self.references)]
-        first = [models.source] if self.with_source else []
+        first = [models.white_box(method.name)] if self.with_source else []
         self.everyone = Ensemble([*first, *models.surrogates, *models.references])
 
     def logits(

@@ -97,7 +97,7 @@ class Characteristic:
         side = min(images.shape[1:3])
         if self.k > side:
             raise ValueError(f"expected k of at most the image's side {side}. Received: {self.k}")
-        source = models.source
+        source = models.white_box(self.name)
         _, targets = random_starts(len(images), images.shape[1:], source.classes, seed=seed)
         loss_gradient = under_noise(source, self.delta)
         if self.draws > 1:
@@ -115,7 +115,7 @@ class Characteristic:
 
     def precision(self, models: Models) -> str:
         """Return the number format that the gradients were computed in, for the record."""
-        return number_format([models.source])
+        return number_format([models.white_box(self.name)])
 
     def project(self, x: tf.Tensor, alternations: int = ALTERNATIONS) -> tf.Tensor:
         """Return `x` (n, h, w, c) as an allowed input: clipped, and without low frequencies.

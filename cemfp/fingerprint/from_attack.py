@@ -44,8 +44,9 @@ class FromAttack:
         self, images: np.ndarray, models: Models, *, seed: int, progress: Progress | None = None
     ) -> np.ndarray:
         """Return images (n, h, w, c) that leave the source's own labels."""
-        labels = models.source.predict_labels(images)
-        result = attacks.ATTACKS[self.attack](images, labels, models.source, self.epsilon, seed)
+        source = models.white_box(self.attack)
+        labels = source.predict_labels(images)
+        result = attacks.ATTACKS[self.attack](images, labels, source, self.epsilon, seed)
         if progress is not None:
             progress(1, 1, self.attack)
         return result

@@ -11,13 +11,14 @@ import tensorflow as tf
 from cemfp.data import Dataset, Split
 from cemfp.fingerprint.artifact import Fingerprint
 from cemfp.fingerprint.characteristic import random_starts
-from cemfp.fingerprint.models import ChoosesPrecision, Method, Models, Progress, Starts
+from cemfp.fingerprint.models import ChoosesPrecision, Method, Models, Progress, Source, Starts
 from cemfp.fingerprint.selection import Shortfall, select
 from cemfp.fingerprint.sensitive import SensitiveSamples, choose
 from cemfp.models.classifier import Classifier
 from cemfp.numerics import metrics, ops
 
 CONTROLS = 50  # ordinary images in a fingerprint
+ASKED_FOR_EACH = 2  # images that a source which only answers is asked for each starting image
 NO_BALL = 1.0  # a radius that allows every image
 # In place of a data set's provenance.
 NO_DATA = {"name": "none", "note": "made from noise, without data", "stand_in": False}
@@ -158,7 +159,7 @@ def make_fingerprint(
 
 
 def choose_starts(
-    method: Method, source: Classifier, dataset: Dataset | None, count: int, *, seed: int
+    method: Method, source: Source, dataset: Dataset | None, count: int, *, seed: int
 ) -> Split:
     """Return up to `count` random test images of the kind that `method` starts from, or noise.
 
@@ -171,8 +172,11 @@ def choose_starts(
         raise FingerprintFailure(
             f"{method.name}: expected a data set to start from. Received: none; name one."
         )
-    labels = source.predict_labels(dataset.test.images)
-    split = starting_images(labels, dataset.test, count, starts=method.starts, seed=seed)
+    test = dataset.test
+    if not isinstance(source, Classifier) and len(test) > ASKED_FOR_EACH * count:
+        test = test.sample(ASKED_FOR_EACH * count, seed=seed)  # each answer may cost something
+    labels = source.predict_labels(test.images)
+    split = starting_images(labels, test, count, starts=method.starts, seed=seed)
     if len(split):
         return split
     answers, advice = {
@@ -188,7 +192,7 @@ def choose_starts(
 def assemble(
     made: Candidates,
     method: Method,
-    source: Classifier,
+    source: Source,
     dataset: Dataset | None,
     *,
     size: int,
@@ -243,7 +247,7 @@ def assemble(
 
 
 def _controls(
-    source: Classifier, dataset: Dataset | None, starts: np.ndarray, *, seed: int
+    source: Source, dataset: Dataset | None, starts: np.ndarray, *, seed: int
 ) -> dict[str, Any]:
     """Return the control images with the source's labels and the truth: random test images.
 
@@ -264,13 +268,14 @@ def _controls(
     }
 
 
-def _own_choice(made: Candidates, method: Method, source: Classifier, size: int) -> Candidates:
+def _own_choice(made: Candidates, method: Method, source: Source, size: int) -> Candidates:
     """Return the candidates that the method itself takes for usable."""
     if method.starts == "noise":
         # Only what the source does put into the class that was drawn for it is a success.
         return made.where(made.keys == made.truth)
     if isinstance(method, SensitiveSamples):
-        return made.where(choose(made.inputs, source, min(size, len(made.keys))))
+        owned = Models(source).white_box(method.name)
+        return made.where(choose(made.inputs, owned, min(size, len(made.keys))))
     return made
 
 

@@ -58,11 +58,12 @@ class IPGuard:
         self, images: np.ndarray, models: Models, *, seed: int, progress: Progress | None = None
     ) -> np.ndarray:
         """Return the images (n, h, w, c) moved to the boundary; the key is the source's answer."""
-        own = models.source.predict_labels(images)
-        classes = models.source.classes
+        source = models.white_box(self.name)
+        own = source.predict_labels(images)
+        classes = source.classes
         shift = np.random.default_rng(seed).integers(1, classes, len(images))
         adversarial = tf.Variable(images)
-        step = self._compile(models.source, adversarial, own, (own + shift) % classes)
+        step = self._compile(source, adversarial, own, (own + shift) % classes)
         for number in range(self.steps):
             finished = float(step())
             if progress is not None:

@@ -190,7 +190,7 @@ class SensitiveSamples:
         self, images: np.ndarray, models: Models, *, seed: int, progress: Progress | None = None
     ) -> np.ndarray:
         """Return the images (n, h, w, c), each moved by at most epsilon; none is dropped."""
-        step = self._compile(models.source)
+        step = self._compile(models.white_box(self.name))
         moved: list[np.ndarray] = []
         total = self.steps * math.ceil(len(images) / BATCH)
         for place in range(0, len(images), BATCH):
