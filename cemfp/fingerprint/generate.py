@@ -11,10 +11,11 @@ import tensorflow as tf
 from cemfp.data import Dataset, Split
 from cemfp.fingerprint.artifact import Fingerprint
 from cemfp.fingerprint.characteristic import random_starts
-from cemfp.fingerprint.models import ChoosesPrecision, Method, Models, Progress, Source, Starts
+from cemfp.fingerprint.models import ChoosesPrecision, Method, Models, Progress, Starts
 from cemfp.fingerprint.selection import Shortfall, select
 from cemfp.fingerprint.sensitive import SensitiveSamples, choose
 from cemfp.models.classifier import Classifier
+from cemfp.models.source import Source
 from cemfp.numerics import metrics, ops
 
 CONTROLS = 50  # ordinary images in a fingerprint

@@ -9,48 +9,12 @@ from typing import Literal, Protocol, runtime_checkable
 import numpy as np
 
 from cemfp.models.classifier import Classifier
-from cemfp.models.convention import Convention
 from cemfp.models.roles import GENERATION_ROLES, Origin, Role, require_origin, require_roles
+from cemfp.models.source import Source
 
 Progress = Callable[[int, int, str], None]
 Starts = Literal["correct", "misclassified", "noise"]
 Domain = Literal["image", "signed"]
-
-
-class Source(Protocol):
-    """The model to protect, as far as a fingerprint needs it: a `Classifier`, or a black box.
-
-    Attributes:
-        role, origin: Those of a source.
-        input_shape: Height, width and channels of an input.
-        classes: Number of classes.
-        weights_sha256: What tells it from other models.
-        convention: How it wants its images.
-    """
-
-    @property
-    def role(self) -> str: ...
-
-    @property
-    def origin(self) -> str: ...
-
-    @property
-    def input_shape(self) -> tuple[int, int, int]: ...
-
-    @property
-    def classes(self) -> int: ...
-
-    @property
-    def weights_sha256(self) -> str: ...
-
-    @property
-    def convention(self) -> Convention: ...
-
-    def predict_logits(self, images: np.ndarray) -> np.ndarray:
-        """Return logits (n, C)."""
-
-    def predict_labels(self, images: np.ndarray) -> np.ndarray:
-        """Return the top-1 label (n,) of each image."""
 
 
 class NoGradient(ValueError):

@@ -28,11 +28,13 @@ from cemfp.fingerprint.misclassified import Misclassified
 from cemfp.fingerprint.models import Models
 from cemfp.fingerprint.sensitive import SensitiveSamples
 from cemfp.jobs.cost import INPUT_GRADIENT, forward_flops
+from cemfp.jobs.source import OwnSource, load_source
 from cemfp.jobs.train import Model, TrainNet
 from cemfp.jobs.zoo import Group
 from cemfp.models.classifier import Classifier
 from cemfp.storage.files import write_atomic
 from cemfp.storage.store import Store
+from cemfp.suspects.source import AskedSource
 
 CANDIDATES, FINGERPRINT, ROWS = "candidates.npz", "fingerprint.cemfp", "rows.json"
 NOTHING = "nothing.json"
@@ -78,7 +80,8 @@ class MakeCandidates(Job):
             gradients = method.steps * method.draws
         else:
             return 0.0
-        per_image = sum(forward_flops(m.net, self.data or self.source.data) for m in models)
+        nets = [model.net for model in models if not isinstance(model, OwnSource)]
+        per_image = sum(forward_flops(net, self.data or self.source.data) for net in nets)
         return INPUT_GRADIENT * per_image * float(self.count) * gradients
 
     def run(self, store: Store, out: Path, progress: Progress) -> None:
@@ -161,15 +164,15 @@ def read_rows(store: Store, job: Job) -> dict[str, Any]:
     return json.loads((store.get(job.key()) / ROWS).read_bytes())
 
 
-def load_classifiers(store: Store, jobs: Sequence[Model]) -> list[Classifier]:
-    """Return the classifiers that `jobs` trained."""
+def load_classifiers(store: Store, jobs: Sequence[Model]) -> list[Any]:
+    """Return the classifiers that `jobs` trained; of a source that only answers, the asked one."""
     return [_load(store.get(job.key())) for job in jobs]
 
 
 @functools.lru_cache(maxsize=64)
-def _load(directory: Path) -> Classifier:
+def _load(directory: Path) -> Classifier | AskedSource:
     """Load a net once for all jobs of a process: building and tracing it takes half a second."""
-    return Classifier.load(directory)
+    return load_source(directory)
 
 
 def _tell(progress: Progress, done: int, total: int, text: str) -> None:

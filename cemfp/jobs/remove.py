@@ -15,7 +15,7 @@ from cemfp.data.dataset import Split
 from cemfp.engine.jobs import Job, Progress
 from cemfp.fingerprint.artifact import Fingerprint
 from cemfp.jobs.cost import INPUT_GRADIENT, TRAINING, training_flops
-from cemfp.jobs.fingerprint import FINGERPRINT, NOTHING, ROWS, MakeFingerprint
+from cemfp.jobs.fingerprint import FINGERPRINT, NOTHING, ROWS, MakeFingerprint, load_classifiers
 from cemfp.jobs.train import ANSWERS, LabelImages, Model, Net, TrainNet
 from cemfp.models.classifier import Classifier
 from cemfp.models.nets import NETS
@@ -90,7 +90,7 @@ class RemoveFingerprint(Job):
             chosen = np.random.default_rng([self.seed, 0]).permutation(len(images))[: self.count]
             images, answers = images.take(chosen), answers[chosen]
         thief = Thief(
-            victim=Classifier.load(store.get(self.victim.key())),
+            victim=load_classifiers(store, [self.victim])[0],
             dataset=dataset,
             recipe=self.recipe,
             seed=self.seed,

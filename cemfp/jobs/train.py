@@ -11,9 +11,11 @@ import numpy as np
 from cemfp.data import load
 from cemfp.engine.jobs import Job, Progress
 from cemfp.jobs.cost import training_flops
+from cemfp.jobs.source import OwnSource, load_source
 from cemfp.models.classifier import Classifier
 from cemfp.models.pretrained import CLASSES, INPUT_SHAPE, PRETRAINED, load_pretrained
 from cemfp.models.roles import Origin
+from cemfp.models.source import Source
 from cemfp.storage.store import Store
 from cemfp.training.from_scratch import Labels, Plan, train_classifier
 from cemfp.training.loop import Watch
@@ -57,7 +59,7 @@ class LabelImages(Job):
     def run(self, store: Store, out: Path, progress: Progress) -> None:
         """Write the logits (n, C)."""
         dataset = load(self.data)
-        source = Classifier.load(store.get(self.source.key()))
+        source = load_source(store.get(self.source.key()))
         progress(f"{len(dataset.train)} images")
         # The images may be of other classes than the source's: it has to choose among its own.
         np.save(out / ANSWERS, source.predict_logits(dataset.train.images))
@@ -85,7 +87,7 @@ class TrainNet(Job):
     seed: int
     role: str
     net: Net = Net()
-    labels_from: TrainNet | None = None
+    labels_from: TrainNet | OwnSource | None = None
     labels: Labels = "truth"
     images: int = 0
 
@@ -125,10 +127,11 @@ class TrainNet(Job):
 
     def train(self, store: Store, progress: Progress, watch: Watch | None = None) -> Classifier:
         """Return the trained classifier; `watch` is `training.train`'s."""
-        source, answers = None, None
+        source: Source | None = None
+        answers = None
         if self.labels_from is not None:
             model, labels = self.dependencies()
-            source = Classifier.load(store.get(model.key()))
+            source = load_source(store.get(model.key()))
             answers = np.load(store.get(labels.key()) / ANSWERS, allow_pickle=False)
         return train_classifier(
             self.plan(),
@@ -194,4 +197,4 @@ class ImportNet(Job):
         net.save(out)
 
 
-Model = TrainNet | ImportNet
+Model = TrainNet | ImportNet | OwnSource

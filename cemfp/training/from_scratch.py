@@ -12,6 +12,7 @@ from cemfp.data import Dataset
 from cemfp.models.classifier import Classifier, ClassifierConfig
 from cemfp.models.nets import NETS
 from cemfp.models.roles import Origin, Role
+from cemfp.models.source import Source
 from cemfp.numerics import precision
 from cemfp.training.loop import Progress, Watch, soft_targets, train
 from cemfp.training.recipe import Recipe
@@ -52,7 +53,7 @@ def train_classifier(
     plan: Plan,
     dataset: Dataset,
     recipe: Recipe,
-    labels_from: Classifier | None = None,
+    labels_from: Source | None = None,
     *,
     answers: np.ndarray | None = None,
     progress: Progress | None = None,
@@ -102,7 +103,7 @@ def train_classifier(
     return classifier
 
 
-def answer(classifier: Classifier, images: np.ndarray, classes: int) -> np.ndarray:
+def answer(classifier: Source, images: np.ndarray, classes: int) -> np.ndarray:
     """Return the logits (n, C) of `classifier`, which has to know the data set's classes.
 
     Raises:
@@ -125,7 +126,7 @@ def as_targets(logits: np.ndarray, labels: Labels) -> np.ndarray:
 
 
 def _config(
-    plan: Plan, dataset: Dataset, recipe: Recipe, labels_from: Classifier | None
+    plan: Plan, dataset: Dataset, recipe: Recipe, labels_from: Source | None
 ) -> ClassifierConfig:
     return ClassifierConfig(
         net=plan.net,

@@ -1,0 +1,130 @@
+"""The owner's own model as the source of a study: a Keras model, or whatever answers."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any, ClassVar
+
+from cemfp.data import load
+from cemfp.engine.jobs import Job, Progress
+from cemfp.models.classifier import Classifier
+from cemfp.models.convention import UNIT, Convention
+from cemfp.models.directory import CONFIG, KERAS_FILE
+from cemfp.models.roles import Origin, Role
+from cemfp.storage.files import hash_bytes, hash_file, read_json, write_atomic
+from cemfp.storage.store import Store
+from cemfp.suspects import Suspect, open_suspect
+from cemfp.suspects.source import AskedSource
+
+ASKED, ACCURACY = "asked.json", "accuracy.json"
+LOGS = "queries"  # in the store: answers outlive the job that asked
+
+# Functions given in Python, by their identity; they live in this process alone.
+LIVE: dict[str, Suspect] = {}
+
+
+@dataclasses.dataclass(frozen=True)
+class OwnSource(Job):
+    """Open the owner's model, measure its test accuracy, and keep it where other jobs find it.
+
+    Attributes:
+        spec: What the user typed: a path, or `python:module:function`. Not part of the identity.
+        sha256: Hash of the file, or of what else tells the model from others.
+        data: Name of the data set.
+        convention: How it wants its images.
+        asked: Whether it is a black box, which only answers.
+    """
+
+    kind: ClassVar[str] = "own-source"
+    heavy: ClassVar[bool] = False
+
+    spec: str = dataclasses.field(metadata={"identity": False})
+    sha256: str
+    data: str
+    convention: Convention = UNIT
+    asked: bool = False
+
+    def label(self) -> str:
+        """Short name for people."""
+        return "the source"
+
+    def run(self, store: Store, out: Path, progress: Progress) -> None:
+        """Save a Keras model as a classifier directory, and of a black box how to ask it."""
+        dataset = load(self.data)
+        if self.asked:
+            self._note(store, out, len(dataset.classes), dataset.input_shape)
+        else:
+            open_own(Path(self.spec), self.convention).save(out)
+        progress(f"{len(dataset.test)} test images")
+        source = load_source(out)
+        accuracy = source.accuracy(dataset.test.images, dataset.test.labels)
+        write_atomic(out / ACCURACY, json.dumps({"test_accuracy": accuracy}).encode())
+
+    def _note(self, store: Store, out: Path, classes: int, shape: tuple[int, int, int]) -> None:
+        facts = {
+            "spec": self.spec,
+            "sha256": self.sha256,
+            "input_shape": shape,
+            "classes": classes,
+            "convention": dataclasses.asdict(self.convention),
+            "log": str(store.root / LOGS / f"{self.sha256}.jsonl"),
+        }
+        write_atomic(out / ASKED, json.dumps(facts, indent=1).encode())
+
+
+def load_source(directory: Path) -> Classifier | AskedSource:
+    """Return what `OwnSource`, or a training, left in `directory`."""
+    if not (directory / ASKED).is_file():
+        return Classifier.load(directory)
+    facts: dict[str, Any] = read_json(directory / ASKED)
+    shape, classes = tuple(facts["input_shape"]), facts["classes"]
+    convention, log = Convention.of(facts["convention"]), Path(facts["log"])
+    suspect = LIVE.get(facts["sha256"])
+    if suspect is None:
+        suspect = open_suspect(
+            facts["spec"], input_shape=shape, classes=classes, convention=convention
+        )
+    log.parent.mkdir(parents=True, exist_ok=True)
+    return AskedSource(
+        facts["spec"],
+        suspect,
+        input_shape=shape,
+        classes=classes,
+        sha256=facts["sha256"],
+        convention=convention,
+        log=log,
+    )
+
+
+def open_own(path: Path, convention: Convention) -> Classifier:
+    """Open the owner's own Keras file, or a classifier directory, as the source.
+
+    Raises:
+        ClassifierError: It is none.
+    """
+    if (path / CONFIG).is_file():
+        return Classifier.load(path).with_role(Role.SOURCE, Origin.SOURCE)
+    file = path / KERAS_FILE if path.is_dir() else path
+    made = Classifier.from_keras(file, **dataclasses.asdict(convention))
+    return made.with_role(Role.SOURCE, Origin.SOURCE)
+
+
+def identity(spec: str) -> str:
+    """Return what tells the model of `spec` from others, as a SHA-256.
+
+    Of a file or a directory its content. Of a function its name, and the text of its module where
+    there is one: what stands behind it nobody sees.
+    """
+    path = Path(spec)
+    if path.is_dir():
+        parts = [f"{p.name} {hash_file(p)}" for p in sorted(path.iterdir()) if p.is_file()]
+        return hash_bytes("\n".join(parts).encode())
+    if path.is_file():
+        return hash_file(path)
+    text = ""
+    if spec.startswith("python:"):
+        module = Path(*spec.split(":")[1].split(".")).with_suffix(".py")
+        text = module.read_text("utf-8") if module.is_file() else ""
+    return hash_bytes(f"{spec}\n{text}".encode())

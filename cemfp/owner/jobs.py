@@ -1,0 +1,165 @@
+"""The jobs of an owner's protection: nets by role, a fingerprint for each radius, thefts."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+
+from cemfp.fingerprint.cem import CEM
+from cemfp.jobs.calibrate import CalibrateFingerprint
+from cemfp.jobs.fingerprint import MakeCandidates, MakeFingerprint
+from cemfp.jobs.remove import RemoveFingerprint
+from cemfp.jobs.source import OwnSource
+from cemfp.jobs.train import Net, TrainNet
+from cemfp.jobs.zoo import FIRST_SEED, REFERENCE_OFFSET, Group
+from cemfp.models.roles import Role
+from cemfp.owner.schedule import MEMBERS, Schedule
+from cemfp.removal import REMOVALS
+from cemfp.training.recipe import Recipe
+
+CANDIDATES_FOR_EACH = 3  # starting images for each input wanted
+# Adam's steps together are so many radii long; the paper's are no shorter than this each.
+PATH, SLOWEST = 6.0, 5e-4
+# Steps of PGD in each step of a thief's adversarial training, and its radius.
+ADVERSARIAL_STEPS, ADVERSARIAL_RADIUS = 3, 2 / 255
+SEEDS_APART = 10_000
+
+
+@dataclasses.dataclass(frozen=True)
+class Owner:
+    """What is protected, and with what means.
+
+    Attributes:
+        source: The model to protect.
+        data: Name of the data set.
+        nets: Whose architectures surrogates and references take in turn.
+        other: What a thief trains who does not know the architecture.
+        recipe: How each net is trained; the schedule gives its epochs.
+        size: Inputs wanted.
+        seed: Decides every random choice.
+    """
+
+    source: OwnSource
+    data: str
+    nets: tuple[Net, ...]
+    other: Net
+    recipe: Recipe
+    size: int
+    seed: int = 0
+
+    def surrogates(self, role: Role, count: int, epochs: int) -> tuple[TrainNet, ...]:
+        """Return trainings on the source's answers."""
+        return tuple(
+            TrainNet(
+                data=self.data,
+                recipe=self._recipe(epochs),
+                seed=seed,
+                role=role.value,
+                net=net,
+                labels_from=self.source,
+                labels="soft",
+            )
+            for seed, net in self._draw(role, count, 0)
+        )
+
+    def references(self, role: Role, count: int, epochs: int) -> tuple[TrainNet, ...]:
+        """Return trainings on the ground truth."""
+        return tuple(
+            TrainNet(
+                data=self.data,
+                recipe=self._recipe(epochs),
+                seed=seed,
+                role=role.value,
+                net=net,
+            )
+            for seed, net in self._draw(role, count, REFERENCE_OFFSET)
+        )
+
+    def group(self, role: Role, count: int, epochs: int) -> Group:
+        """Return as many surrogates as references of a role."""
+        return Group(self.surrogates(role, count, epochs), self.references(role, count, epochs))
+
+    def _draw(self, role: Role, count: int, offset: int) -> Iterator[tuple[int, Net]]:
+        first = self.seed * SEEDS_APART + FIRST_SEED[role] + offset
+        for number in range(count):
+            yield first + number, self.nets[number % len(self.nets)]
+
+    def _recipe(self, epochs: int) -> Recipe:
+        return dataclasses.replace(self.recipe, epochs=epochs)
+
+    def fingerprint(self, defender: Group, radius: float, steps: int) -> MakeFingerprint:
+        """Return the making of a fingerprint."""
+        method = CEM(
+            epsilon=radius,
+            steps=steps,
+            learning_rate=max(SLOWEST, PATH * radius / steps),
+            members_per_step=MEMBERS,
+        )
+        count = CANDIDATES_FOR_EACH * self.size
+        candidates = MakeCandidates(
+            method, self.data, self.source, defender, count=count, seed=self.seed
+        )
+        return MakeFingerprint(candidates, size=self.size)
+
+    def theft(self, name: str, plan: Schedule) -> RemoveFingerprint:
+        """Return a removal attack on the source."""
+        attack = REMOVALS[name]()
+        if name == "advtrain":
+            attack = REMOVALS[name](epsilon=ADVERSARIAL_RADIUS, steps=ADVERSARIAL_STEPS)
+        recipe = self._recipe(plan.epochs)
+        if attack.like_victim and attack.recipe is not None:
+            gentle = attack.recipe
+            own = ("flip", "pad", "batch_size", "precision")
+            recipe = dataclasses.replace(gentle, **{n: getattr(self.recipe, n) for n in own})
+        return RemoveFingerprint(
+            attack=attack,
+            victim=self.source,
+            data=self.data,
+            recipe=recipe,
+            seed=self.seed * SEEDS_APART + FIRST_SEED[Role.ATTACKER],
+            net=self.other if name == "retrain" else self.nets[0],
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Protection:
+    """All jobs of a schedule.
+
+    Attributes:
+        owner: What is protected.
+        plan: How much is made.
+    """
+
+    owner: Owner
+    plan: Schedule
+
+    @property
+    def defender(self) -> Group:
+        """Nets that the fingerprint is made with."""
+        return self.owner.group(Role.DEFENDER, self.plan.defender, self.plan.epochs)
+
+    @property
+    def calibration(self) -> Group:
+        """Nets that set its threshold."""
+        return self.owner.group(Role.CALIBRATION, self.plan.calibration, self.plan.epochs)
+
+    @property
+    def unseen(self) -> tuple[TrainNet, ...]:
+        """Independent nets that nobody used before they are judged."""
+        return self.owner.references(Role.EVALUATION, self.plan.unseen, self.plan.epochs)
+
+    @property
+    def thefts(self) -> dict[str, RemoveFingerprint]:
+        """Removal attacks of the self-test by name."""
+        return {name: self.owner.theft(name, self.plan) for name in self.plan.thefts}
+
+    def calibrated(self, radius: float) -> CalibrateFingerprint:
+        """The fingerprint of a radius with its threshold."""
+        made = self.owner.fingerprint(self.defender, radius, self.plan.steps)
+        return CalibrateFingerprint(made, self.calibration)
+
+    @property
+    def nets(self) -> Sequence[TrainNet]:
+        """What is trained before there is a fingerprint, surrogates and references in turn."""
+        everyone = [*self.defender.everyone, *self.calibration.everyone]
+        return sorted(everyone, key=lambda job: job.seed % REFERENCE_OFFSET)

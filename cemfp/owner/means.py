@@ -1,0 +1,58 @@
+"""What an owner's nets are and how they learn, unless he says otherwise."""
+
+from __future__ import annotations
+
+import re
+
+from cemfp.data import Dataset
+from cemfp.jobs.train import Net
+from cemfp.training.recipe import Recipe
+
+_UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0}
+_BUDGET = re.compile(r"(?=.)(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?")
+SMALL_SIDE = 64  # pixels up to which a CIFAR net takes the image as it is
+FEW_IMAGES = 5_000
+_LARGE = Net("mobilenetv2")
+_SMALL = Net("resnet20")
+
+
+def seconds(text: str) -> float:
+    """Read a time: `2h`, `20m`, `1h30m`, `90s`.
+
+    Raises:
+        ValueError: It is none, or zero.
+    """
+    match = _BUDGET.fullmatch(text.strip().lower())
+    found = 0.0
+    if match is not None:
+        found = sum(float(n or 0) * _UNITS[u] for n, u in zip(match.groups(), "hms", strict=True))
+    if not found:
+        raise ValueError(f"expected a time such as 2h, 20m or 1h30m. Received: {text!r}")
+    return found
+
+
+def usual_net(dataset: Dataset) -> Net:
+    """Return the net that one would take for such images who knows nothing of the model."""
+    return _SMALL if max(dataset.input_shape[:2]) <= SMALL_SIDE else _LARGE
+
+
+def recipe(dataset: Dataset, *, batch_norm: bool) -> Recipe:
+    """Return how to train nets on such images.
+
+    Photographs are mirrored and shifted; grey images, which may be digits or text, only shifted
+    where there is room. Nets without batch norm, transformers say, learn with Adam.
+
+    Args:
+        dataset: The images.
+        batch_norm: Whether the nets have batch norm.
+    """
+    side, colour = min(dataset.input_shape[:2]), dataset.input_shape[2] > 1
+    small = len(dataset.train) < FEW_IMAGES
+    return Recipe(
+        batch_size=max(1, min(64 if small else 128, len(dataset.train))),
+        learning_rate=0.1 if batch_norm else 1e-3,
+        optimizer="sgd" if batch_norm else "adam",
+        weight_decay=5e-4 if batch_norm else 0.05,
+        flip=colour,
+        pad=side // 8 if colour else side // 16,
+    )

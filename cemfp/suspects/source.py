@@ -1,0 +1,115 @@
+"""A source that only answers: one's own API, a PyTorch model behind a function, a TFLite file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cemfp.models.convention import UNIT, Convention
+from cemfp.models.directory import ClassifierConfig
+from cemfp.models.roles import Origin, Role
+from cemfp.suspects.base import Suspect, answer_scores
+from cemfp.suspects.feeding import Fed
+from cemfp.suspects.querylog import QueryLog
+from cemfp.suspects.remembered import Remembered
+
+BATCH = 256
+# A label says all that its source knows: its logit stands as far above the others as any.
+SURE = 20.0
+# Of a probability that is zero; its logarithm is finite.
+LEAST_PROBABILITY = 1e-30
+
+
+class AskedSource:
+    """The model to protect, as a black box: it is asked for labels or scores, and never twice.
+
+    Attributes:
+        name: What the user typed.
+        role, origin: Those of a source.
+        input_shape: Height, width and channels of an input.
+        classes: Number of classes.
+        config: What there is to say of it as a classifier.
+        convention: How it wants its images.
+        weights_sha256: What tells it from other models.
+        log: The file of its answers; None keeps them in memory.
+    """
+
+    role, origin = Role.SOURCE.value, Origin.SOURCE.value
+
+    def __init__(
+        self,
+        name: str,
+        suspect: Suspect,
+        *,
+        input_shape: tuple[int, int, int],
+        classes: int,
+        sha256: str,
+        convention: Convention = UNIT,
+        log: Path | None = None,
+    ) -> None:
+        self.name, self.input_shape, self.classes = name, input_shape, classes
+        self.weights_sha256, self.convention, self.log = sha256, convention, log
+        self.config = ClassifierConfig(
+            "black-box", input_shape, classes, {}, role=self.role, origin=self.origin
+        )
+        # A function takes numbers as the convention says; one that fits is fed by its opener.
+        self._suspect = suspect if isinstance(suspect, Fed) else Fed(suspect, convention)
+        self._memory = QueryLog()
+
+    def __repr__(self) -> str:
+        return f"{self.name} (a black box)"
+
+    @property
+    def queries(self) -> int:
+        """Images that it was asked for so far."""
+        return self._with_log(lambda log: log.asked)
+
+    def predict_logits(self, images: np.ndarray) -> np.ndarray:
+        """Return logits (n, C) float32: of labels, one that is sure; of probabilities, the log.
+
+        Args:
+            images: (n, h, w, c), float32 in [0, 1] or uint8.
+
+        Raises:
+            SuspectError: It gave no usable answer.
+        """
+        parts = [images[i : i + BATCH] for i in range(0, len(images), BATCH)]
+        rows = [self._logits(part) for part in parts]
+        return np.concatenate(rows) if rows else np.empty((0, self.classes), np.float32)
+
+    def predict_labels(self, images: np.ndarray) -> np.ndarray:
+        """Return the top-1 label (n,) int64 of each image."""
+        return self.predict_logits(images).argmax(axis=1).astype(np.int64)
+
+    def accuracy(self, images: np.ndarray, labels: np.ndarray) -> float:
+        """Return the share of images whose top-1 label is right."""
+        return float(np.mean(self.predict_labels(images) == labels))
+
+    def _logits(self, images: np.ndarray) -> np.ndarray:
+        scale = np.float32(255 if images.dtype == np.uint8 else 1)
+        floats = images.astype(np.float32) / scale
+
+        def ask(log: QueryLog) -> np.ndarray:
+            return answer_scores(Remembered(self._suspect, log), floats, self.classes)
+
+        return as_logits(self._with_log(ask), self.classes)
+
+    def _with_log(self, use: Callable[[QueryLog], Any]) -> Any:
+        """Hold the log's file no longer than for a question: another process may want it."""
+        if self.log is None:
+            return use(self._memory)
+        with QueryLog(self.log, {"source": self.weights_sha256}) as log:
+            return use(log)
+
+
+def as_logits(answer: np.ndarray, classes: int) -> np.ndarray:
+    """Return logits (n, C) float32 that stand for labels (n,), probabilities or logits (n, C)."""
+    if answer.ndim == 1:
+        return (SURE * np.eye(classes, dtype=np.float32))[answer]
+    sums = answer.sum(axis=1)
+    if (answer >= 0).all() and np.allclose(sums, 1.0, atol=1e-2):
+        answer = np.log(np.maximum(answer, LEAST_PROBABILITY))
+    return answer.astype(np.float32)
