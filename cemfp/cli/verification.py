@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from cemfp.cli import asking as ask
 from cemfp.cli import options
+from cemfp.cli.asking import Asking
 from cemfp.cli.work import echo_json
 from cemfp.models.convention import UNIT, Convention
+
+if TYPE_CHECKING:
+    from cemfp.fingerprint.artifact import Fingerprint
+    from cemfp.suspects import Suspect
 
 FEWEST = 20  # control images that can tell a weak suspect from one that does not understand
 BETWEEN = options.Number(0, 1, min_open=True, max_open=True)
@@ -48,6 +56,7 @@ BETWEEN = options.Number(0, 1, min_open=True, max_open=True)
     help="Change the inputs on their way to the suspect: jpeg=75 (quality), bit-depth=4 (bits), "
     "blur=1 (pixels), noise=0.02 (of the range), flip. Repeat to chain, in this order.",
 )
+@ask.asking
 @click.pass_context
 def verify(
     ctx: click.Context,
@@ -60,6 +69,7 @@ def verify(
     labels: str | None,
     convention: Convention | None,
     transforms: tuple[str, ...],
+    asking: Asking,
 ) -> None:
     """Say whether SUSPECT is a copy of the model whose fingerprint is in FILE.
 
@@ -79,40 +89,71 @@ def verify(
     """
     from cemfp import verification
     from cemfp.fingerprint.artifact import Fingerprint
-    from cemfp.suspects import Relabelled, open_suspect
-    from cemfp.suspects.transforms import parse, through
 
-    for transform in transforms:
-        parse(transform)  # a slip of the pen shows before anything is opened
+    _check_transforms(transforms)  # a slip of the pen shows before anything is opened
     order = None if labels is None else _order(labels)
     loaded = Fingerprint.load(file)
     if controls is not None and 0 < controls < FEWEST:
         raise click.BadParameter(f"expected 0 or at least {FEWEST}: fewer show nothing.")
-    # A suspect of the user's own may print, which does not belong into the verdict.
-    with contextlib.redirect_stdout(sys.stderr):
-        opened = open_suspect(
-            suspect,
-            input_shape=loaded.inputs.shape[1:],
-            classes=loaded.classes,
-            convention=UNIT if convention is None else convention,
-        )
-        if order is not None:
-            opened = Relabelled(opened, order)
-        # The last to be put in front changes the image first.
-        for transform in reversed(transforms):
-            opened = through(opened, transform)
+    with (
+        # A suspect of the user's own may print, which does not belong into the verdict.
+        contextlib.redirect_stdout(sys.stderr),
+        ask.kept_log(asking, file, loaded, suspect, always=False) as log,
+    ):
+        ask.check_budget(asking, log, loaded, controls)
+        around = ask.remembering(asking, log, asking.pace()) if asking.remembers else None
+        opened = _open(suspect, loaded, convention, order, transforms, around)
         if convention is None:
             opened, found = verification.find_convention(loaded, opened)
             click.echo(f"{suspect}: asked with {found}", err=True)
+        if asking.budget is not None:
+            ask.ask_first(loaded, opened, controls)
         verdict = verification.verify(
             loaded, opened, threshold=threshold, confidence=confidence, controls=controls
         )
     if as_json:
         asked = {"suspect": suspect, "through": transforms, "fingerprint": file}
-        echo_json({**asked, **verdict.to_dict()})
+        echo_json({**asked, **ask.facts(log), **verdict.to_dict()})
     else:
         click.echo(f"{suspect}: {verdict.decision}. {verdict.reason}")
     ctx.exit(_status(verdict.decision))
+
+
+def _check_transforms(transforms: tuple[str, ...]) -> None:
+    if transforms:
+        from cemfp.suspects.transforms import parse
+
+        for transform in transforms:
+            parse(transform)
+
+
+def _open(
+    suspect: str,
+    loaded: Fingerprint,
+    convention: Convention | None,
+    order: tuple[int, ...] | None,
+    transforms: tuple[str, ...],
+    around: Callable[[Suspect], Suspect] | None,
+) -> Suspect:
+    """Open the suspect, with all that stands in front of it."""
+    from cemfp.suspects import Relabelled, open_suspect
+
+    opened = open_suspect(
+        suspect,
+        input_shape=loaded.inputs.shape[1:],
+        classes=loaded.classes,
+        convention=UNIT if convention is None else convention,
+        around=around,
+    )
+    if order is not None:
+        opened = Relabelled(opened, order)
+    if transforms:
+        from cemfp.suspects.transforms import through
+
+        # The last to be put in front changes the image first.
+        for transform in reversed(transforms):
+            opened = through(opened, transform)
+    return opened
 
 
 def _order(labels: str) -> tuple[int, ...]:

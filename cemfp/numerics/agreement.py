@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import scipy.stats
 
 # A model that does its task fails such a test once in a thousand times.
 LEVEL = 1e-3
@@ -17,13 +16,17 @@ def does_task(answers: np.ndarray, labels: np.ndarray) -> bool:
     Chance is what two who answer each class as often as these do, but independently, agree on: a
     model that always answers the most frequent class is no better than that.
     """
+    import scipy.special  # slow, and every command imports this module
+
     top = int(max(answers.max(), labels.max())) + 1
     shares = [np.bincount(x, minlength=top) / len(x) for x in (answers, labels)]
     chance, agreeing = float(np.dot(*shares)), int(np.sum(answers == labels))
-    return bool(scipy.stats.binom.sf(agreeing - 1, len(labels), min(chance, 1.0)) < LEVEL)
+    return bool(scipy.special.bdtrc(agreeing - 1, len(labels), min(chance, 1.0)) < LEVEL)
 
 
 def is_better(after: np.ndarray, before: np.ndarray, level: float = LEVEL) -> bool:
     """Exact one-sided McNemar test: whether `after` (n,) is right more often than `before`."""
+    import scipy.special
+
     gained, lost = int(np.sum(after & ~before)), int(np.sum(before & ~after))
-    return bool(scipy.stats.binom.sf(gained - 1, gained + lost, 0.5) < level)
+    return bool(scipy.special.bdtrc(gained - 1, gained + lost, 0.5) < level)

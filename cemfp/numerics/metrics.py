@@ -10,8 +10,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
-from sklearn import metrics as sklearn_metrics
 
 Floats = NDArray[np.float64]
 
@@ -124,7 +122,9 @@ def roc_auc(surrogate_scores: ArrayLike, reference_scores: ArrayLike) -> float:
     Raises:
         ValueError: A group is empty or holds a value that is not finite.
     """
-    return float(sklearn_metrics.roc_auc_score(*_labelled(surrogate_scores, reference_scores)))
+    from sklearn.metrics import roc_auc_score  # slow to import, and no verdict needs it
+
+    return float(roc_auc_score(*_labelled(surrogate_scores, reference_scores)))
 
 
 def roc_curve(surrogate_scores: ArrayLike, reference_scores: ArrayLike) -> RocCurve:
@@ -132,6 +132,8 @@ def roc_curve(surrogate_scores: ArrayLike, reference_scores: ArrayLike) -> RocCu
 
     The first threshold is infinite: nothing is called a surrogate.
     """
+    from sklearn import metrics as sklearn_metrics
+
     labels, scores = _labelled(surrogate_scores, reference_scores)
     return RocCurve(*sklearn_metrics.roc_curve(labels, scores, drop_intermediate=False))
 
@@ -184,12 +186,14 @@ def roc_auc_lower_bound(
 
     The pairing follows the order given, which must not depend on the scores (do not sort them).
     """
+    from scipy.stats import binomtest
+
     _check_confidence(confidence)
     surrogates = _scores(surrogate_scores, "surrogate scores")
     references = _scores(reference_scores, "reference scores")
     pairs = min(len(surrogates), len(references))
     wins = int(np.sum(surrogates[:pairs] > references[:pairs]))
-    test = stats.binomtest(wins, pairs, alternative="greater")
+    test = binomtest(wins, pairs, alternative="greater")
     return float(test.proportion_ci(confidence, method="exact").low)
 
 
@@ -199,13 +203,18 @@ def clopper_pearson(successes: int, trials: int, confidence: float = 0.95) -> In
     Raises:
         ValueError: Not 0 <= successes <= trials with trials > 0, or confidence outside (0, 1).
     """
+    import scipy.special
+
     _check_confidence(confidence)
     if not 0 <= successes <= trials or trials == 0:
         raise ValueError(
             f"Expected 0 <= successes <= trials with trials > 0. Received: {successes} of {trials}."
         )
-    interval = stats.binomtest(int(successes), int(trials)).proportion_ci(confidence, "exact")
-    return Interval(float(interval.low), float(interval.high))
+    # The quantiles of beta distributions; `scipy.stats` has it, too, and takes seconds to import.
+    tail, failures = (1 - confidence) / 2, trials - successes
+    low = scipy.special.betaincinv(successes, failures + 1, tail) if successes else 0.0
+    high = scipy.special.betaincinv(successes + 1, failures, 1 - tail) if failures else 1.0
+    return Interval(float(low), float(high))
 
 
 def _scores(values: ArrayLike, name: str) -> Floats:

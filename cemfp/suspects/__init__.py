@@ -18,22 +18,35 @@ from cemfp.models.directory import KERAS_FILE
 from cemfp.models.tflite import TFLITE_FILE
 from cemfp.suspects.base import (
     Meaningless,
+    NoAnswer,
+    OutOfBudget,
     Suspect,
     SuspectError,
+    TryAgain,
     answer_labels,
     check_fits,
     one_line,
 )
 from cemfp.suspects.feeding import Fed, Relabelled
 from cemfp.suspects.openers import open_classifier, open_keras, open_python, open_tflite
+from cemfp.suspects.pace import Pace
+from cemfp.suspects.querylog import LogError, QueryLog
+from cemfp.suspects.remembered import Remembered
 
 __all__ = [
     "SUSPECTS",
     "Fed",
+    "LogError",
     "Meaningless",
+    "NoAnswer",
+    "OutOfBudget",
+    "Pace",
+    "QueryLog",
     "Relabelled",
+    "Remembered",
     "Suspect",
     "SuspectError",
+    "TryAgain",
     "answer_labels",
     "check_fits",
     "open_suspect",
@@ -53,6 +66,7 @@ def open_suspect(
     input_shape: tuple[int, ...],
     classes: int,
     convention: Convention = UNIT,
+    around: Callable[[Suspect], Suspect] | None = None,
 ) -> Suspect:
     """Open a suspect and check that it fits, as far as it says what it takes.
 
@@ -62,6 +76,8 @@ def open_suspect(
         input_shape: Shape of one fingerprint input (h, w, c).
         classes: Classes of the fingerprint's source.
         convention: How a Keras or TensorFlow Lite file, or a function, wants its images.
+        around: Puts something around the suspect itself, `Remembered` say: it sees what the suspect
+            sees.
 
     Returns:
         A callable, images (n, h, w, c) float32 in [0, 1] to labels (n,) or scores (n, C).
@@ -81,6 +97,7 @@ def open_suspect(
             )
         suspect = SUSPECTS[kind](target)
         check_fits(suspect, input_shape, classes)
+        suspect = suspect if around is None else around(suspect)
     except SuspectError as error:
         raise SuspectError(f"{spec}: {error}") from error
     # Foreign files and modules fail in any way, leaving the program with status 0 included.

@@ -21,6 +21,27 @@ class Meaningless(SuspectError):
     """A suspect answered, but its scores are none: NaN, infinite, or the same for all classes."""
 
 
+class TryAgain(SuspectError):
+    """A suspect gave no answer for a reason that passes: it is busy, or still loading.
+
+    Attributes:
+        after: Seconds to wait first, if the suspect said so.
+        status: The reason in a word, for the log: 503.
+    """
+
+    def __init__(self, text: str, *, after: float | None = None, status: str = "busy") -> None:
+        super().__init__(text)
+        self.after, self.status = after, status
+
+
+class NoAnswer(SuspectError):
+    """Nobody can be asked any more: time is over, or the suspect is gone."""
+
+
+class OutOfBudget(NoAnswer):
+    """As many queries were asked as may be."""
+
+
 def one_line(error: BaseException) -> str:
     """An exception as one line: its type and the first line of its message."""
     lines = str(error).strip().splitlines()
@@ -84,24 +105,37 @@ def answer_labels(
     return np.concatenate(answers) if answers else np.zeros(0, np.int64)
 
 
-def _ask(suspect: Suspect, images: NDArray[np.float32], classes: int) -> np.ndarray:
-    count = len(images)
-    try:
-        answer = np.asarray(suspect(images))
-    # Foreign code fails in any way; leaving with status 0 must not look like a verdict.
-    except (Exception, SystemExit) as error:
-        raise SuspectError(f"the suspect failed to answer: {one_line(error)}") from error
+def read_answer(answer: Any, count: int) -> np.ndarray:
+    """Return a suspect's answer on `count` images as numbers: (count,) or (count, any).
+
+    Raises:
+        SuspectError: It has no such shape, or is no array of numbers.
+        ValueError: It is no array at all.
+    """
+    answer = np.asarray(answer)
     if answer.dtype.kind == "b" and answer.ndim == 2:  # one-hot
         answer = answer.astype(np.uint8)
     if answer.dtype.kind not in "uif":
         raise SuspectError(f"expected numbers from the suspect. Received: type {answer.dtype}.")
-    if answer.ndim == 2 and answer.shape[1] == 1 and classes > 1:  # labels, each in a row
-        answer = answer[:, 0]
     if answer.ndim not in (1, 2) or len(answer) != count:
         raise SuspectError(
             f"expected {count} answers of the suspect, as labels ({count},) or scores "
             f"({count}, classes). Received: shape {answer.shape}."
         )
+    return answer
+
+
+def _ask(suspect: Suspect, images: NDArray[np.float32], classes: int) -> np.ndarray:
+    count = len(images)
+    try:
+        answer = read_answer(suspect(images), count)
+    except SuspectError:
+        raise
+    # Foreign code fails in any way; leaving with status 0 must not look like a verdict.
+    except (Exception, SystemExit) as error:
+        raise SuspectError(f"the suspect failed to answer: {one_line(error)}") from error
+    if answer.ndim == 2 and answer.shape[1] == 1 and classes > 1:  # labels, each in a row
+        answer = answer[:, 0]
     if not np.all(np.isfinite(answer)):
         raise Meaningless("expected finite answers of the suspect. Received: NaN or infinity.")
     if count > 1 and answer.shape == (count, classes) and np.all(answer == answer[:, :1]):

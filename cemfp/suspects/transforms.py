@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import PIL.Image
-import scipy.ndimage
 
 from cemfp.suspects.base import Suspect, SuspectError
 
@@ -70,6 +69,8 @@ def reduce_bits(images: np.ndarray, bits: float, seed: int = 0) -> np.ndarray:
 
 def blur(images: np.ndarray, sigma: float, seed: int = 0) -> np.ndarray:
     """Convolve height and width with a Gaussian of `sigma` pixels; borders are mirrored."""
+    import scipy.ndimage  # slow, and no other transform needs it
+
     del seed
     return scipy.ndimage.gaussian_filter(images, (0.0, sigma, sigma, 0.0))
 

@@ -8,17 +8,22 @@ convention. An independent model, or a stolen one after any attack that leaves i
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 from typing import Any
 
 import numpy as np
-import scipy.optimize
 
 from cemfp.fingerprint.artifact import Fingerprint
 from cemfp.models.convention import UNIT, Convention
 from cemfp.numerics.agreement import LIKELY, does_task, is_better
-from cemfp.suspects import Meaningless, Suspect, SuspectError, answer_labels
+from cemfp.suspects import (
+    Meaningless,
+    NoAnswer,
+    OutOfBudget,
+    Suspect,
+    SuspectError,
+    answer_labels,
+)
 from cemfp.suspects.feeding import alternatives, convention_of
 
 # Of conventions the right one is nearly always the best by far: less has to be shown.
@@ -39,6 +44,7 @@ class Asked:
         advice: What to do then.
         convention: What it should be fed instead, if that was found; without a problem, one in
             which it is right a little more often, which may be the right one.
+        untried: Whether the budget was spent before every other convention was tried.
     """
 
     controls: int
@@ -47,6 +53,7 @@ class Asked:
     problem: str = ""
     advice: str = ""
     convention: Convention | None = None
+    untried: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """All fields, JSON-able."""
@@ -79,8 +86,8 @@ def check_asked(
     said = Asked(controls, agreeing, queries)
     if answers is not None and agreeing >= LIKELY * controls:
         return said
-    best, tried = _best_convention(suspect, images, labels, classes, batch_size)
-    said = dataclasses.replace(said, queries=queries + tried)
+    best, tried, untried = _best_convention(suspect, images, labels, classes, batch_size)
+    said = dataclasses.replace(said, queries=queries + tried, untried=untried)
     if best is not None and int(best[1].sum()) > agreeing:
         convention, after = best
         said = dataclasses.replace(said, convention=convention)
@@ -107,6 +114,7 @@ def find_convention(fingerprint: Fingerprint, suspect: Suspect) -> tuple[Suspect
 
     Raises:
         SuspectError: The fingerprint has no control images, or the suspect answers none.
+        NoAnswer: Nobody can be asked any more.
     """
     images, labels = fingerprint.controls, fingerprint.control_labels
     own = convention_of(suspect)
@@ -120,9 +128,13 @@ def find_convention(fingerprint: Fingerprint, suspect: Suspect) -> tuple[Suspect
     tried = {own: suspect, **alternatives(suspect, images.shape[-1])}
     scores = {}
     for convention, fed in tried.items():
-        with contextlib.suppress(SuspectError):  # it need not take what it was not made for
+        try:
             answers = answer_labels(fed, images, fingerprint.classes)
-            scores[convention] = int(np.sum(answers == labels))
+        except NoAnswer:
+            raise
+        except SuspectError:  # it need not take what it was not made for
+            continue
+        scores[convention] = int(np.sum(answers == labels))
     if not scores:
         raise SuspectError("the suspect answers in none of the common input conventions.")
     best = max(scores, key=lambda convention: scores[convention])
@@ -166,21 +178,29 @@ def _ask(
 
 def _best_convention(
     suspect: Suspect, images: np.ndarray, labels: np.ndarray, classes: int, batch_size: int
-) -> tuple[tuple[Convention, np.ndarray] | None, int]:
-    """Return the other convention with most answers like the source's, and which; the queries."""
+) -> tuple[tuple[Convention, np.ndarray] | None, int, bool]:
+    """Return the other convention with most answers like the source's, and which they are.
+
+    Then the queries, and whether they were too many to try them all.
+    """
     best: tuple[Convention, np.ndarray] | None = None
-    others = alternatives(suspect, images.shape[-1])
-    for convention, fed in others.items():
+    queries = 0
+    for convention, fed in alternatives(suspect, images.shape[-1]).items():
         try:
             answers, _ = _ask(fed, images, classes, batch_size)
+        except OutOfBudget:
+            return best, queries, True
+        except NoAnswer:
+            raise
         except SuspectError:  # it need not take what it was not made for
-            continue
+            answers = None
+        queries += len(images)
         if answers is None:
             continue
         right = answers == labels
         if best is None or right.sum() > best[1].sum():
             best = convention, right
-    return best, len(others) * len(images)
+    return best, queries, False
 
 
 def _better_order(answers: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray | None:
@@ -188,6 +208,8 @@ def _better_order(answers: np.ndarray, labels: np.ndarray, classes: int) -> np.n
 
     Classes that no control image shows stay where they are, as far as they are free.
     """
+    import scipy.optimize  # slow, and hardly a suspect needs it
+
     table = np.zeros((classes, classes))
     np.add.at(table, (answers, labels), 1.0)
     np.fill_diagonal(table, table.diagonal() + 0.5)

@@ -11,7 +11,7 @@ import numpy as np
 from cemfp.fingerprint.artifact import Fingerprint
 from cemfp.numerics import metrics
 from cemfp.numerics.metrics import Interval
-from cemfp.suspects import Suspect, SuspectError, answer_labels, check_fits
+from cemfp.suspects import NoAnswer, Suspect, SuspectError, answer_labels, check_fits
 from cemfp.suspects.feeding import fed_as
 from cemfp.verification.asked import NOT_ASKED, Asked, check_asked
 
@@ -148,6 +148,8 @@ def _matches_otherwise(
     asked = dataclasses.replace(asked, queries=asked.queries + queries)
     try:
         labels = answer_labels(fed, fingerprint.inputs, fingerprint.classes, batch_size)
+    except NoAnswer:
+        raise
     except SuspectError:
         return asked
     matches = int(np.sum(labels == fingerprint.keys))
@@ -181,7 +183,14 @@ def _not_understood(
 
 def _unchecked(decision: Decision, asked: Asked) -> str:
     """What an acquittal without control images does not say."""
-    if decision is Decision.MATCH or asked.controls:
+    if decision is Decision.MATCH:
+        return ""
+    if asked.untried:
+        return (
+            " Not all common ranges of numbers were tried before the budget was spent: this may "
+            "also be a copy that takes its images in another one."
+        )
+    if asked.controls:
         return ""
     return (
         " No control images were asked: this is also what a copy looks like that takes its images "

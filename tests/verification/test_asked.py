@@ -10,7 +10,7 @@ from cemfp.data import load
 from cemfp.fingerprint.artifact import Fingerprint
 from cemfp.models.convention import COMMON, Convention
 from cemfp.numerics.agreement import does_task
-from cemfp.suspects import Fed, Relabelled, SuspectError
+from cemfp.suspects import Fed, NoAnswer, OutOfBudget, Relabelled, Remembered, SuspectError
 from cemfp.suspects.transforms import through
 from cemfp.verification import Decision, check_asked, find_convention, verify
 
@@ -177,3 +177,34 @@ def test_models_that_do_their_task_are_asked_properly(tiny_zoo):
         suspect = tiny_zoo.load(path.name)
         assert check_asked(suspect, test.floats(), labels, CLASSES).problem == "", path.name
     assert verification.Asked(0).problem == ""
+
+
+def weak(images):
+    """Right on three of four control images, and never on an input."""
+    labels = model()(images)
+    ordinary = np.isin(images[:, 0, 0, 1], stripes(50)[0][:, 0, 0, 1])
+    return np.where(ordinary & (images[:, 0, 0, 1] < 0.75), labels, (labels + 1) % CLASSES)
+
+
+def test_a_budget_that_ends_while_conventions_are_tried_shows_in_the_verdict():
+    remembered = Remembered(weak, budget=90 + 60)
+    remembered(fingerprint().inputs)
+    verdict = verify(fingerprint(), Fed(remembered), threshold=0.5)
+    assert verdict.decision is Decision.NO_MATCH and verdict.asked.untried
+    assert "before the budget was spent" in verdict.reason
+    free = verify(fingerprint(), Fed(Remembered(weak)), threshold=0.5)
+    assert free.decision is Decision.NO_MATCH and not free.asked.untried
+    assert "before the budget" not in free.reason
+
+
+def test_a_suspect_that_cannot_be_reached_is_no_verdict():
+    with pytest.raises(OutOfBudget):
+        find_convention(fingerprint(), Fed(Remembered(weak, budget=60)))
+
+    def gone(images):
+        raise NoAnswer("gone")
+
+    with pytest.raises(NoAnswer, match=r"^gone$"):
+        verify(fingerprint(), Fed(gone), threshold=0.5)
+    with pytest.raises(NoAnswer):
+        find_convention(fingerprint(), Fed(gone))

@@ -1,0 +1,188 @@
+"""How a suspect is asked: the options for it, and the log that goes with them."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import hashlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cemfp.cli import options
+from cemfp.cli.errors import Failure
+from cemfp.suspects.pace import DEADLINE, Pace
+
+if TYPE_CHECKING:
+    from cemfp.fingerprint.artifact import Fingerprint
+    from cemfp.suspects import QueryLog, Remembered, Suspect
+
+SUFFIX = ".queries.jsonl"
+COUNT = click.IntRange(1)
+SECONDS = options.Number(0, 1e7, min_open=True)
+
+
+@dataclasses.dataclass(frozen=True)
+class Asking:
+    """What was typed on how to ask.
+
+    Attributes:
+        budget: Most queries.
+        batch: Images in one question.
+        rate: Questions a second.
+        deadline: Seconds for all of it.
+        log: File of queries and answers.
+    """
+
+    budget: int | None
+    batch: int | None
+    rate: float | None
+    deadline: float
+    log: Path | None
+
+    @property
+    def remembers(self) -> bool:
+        """Whether anything was typed that needs the queries counted."""
+        return any(x is not None for x in (self.budget, self.batch, self.rate, self.log))
+
+    def pace(self) -> Pace:
+        """The bounds; their deadline begins now."""
+        return Pace(rate=self.rate, deadline=self.deadline)
+
+
+def asking(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options, and give the function one `asking`."""
+
+    @functools.wraps(function)
+    def with_asking(*args: Any, **values: Any) -> Any:
+        """Put them together."""
+        names = [field.name for field in dataclasses.fields(Asking)]
+        typed = Asking(**{name: values.pop(name) for name in names})
+        return function(*args, asking=typed, **values)
+
+    made = (
+        click.option(
+            "--budget",
+            type=COUNT,
+            help="Most queries, those of earlier runs in the log and repeated ones included.  "
+            "[default: no bound]",
+        ),
+        click.option(
+            "--batch",
+            type=COUNT,
+            help="Images in one question.  [default: 1 over the network, else 512]",
+        ),
+        click.option(
+            "--rate",
+            type=options.Number(0, 1e6, min_open=True),
+            help="Most questions a second, which may be a fraction.",
+        ),
+        click.option(
+            "--deadline",
+            type=SECONDS,
+            default=DEADLINE,
+            show_default=True,
+            help="Seconds after which nothing is asked any more.",
+        ),
+        click.option(
+            "--log",
+            type=options.PATH,
+            help="File that keeps every query and answer: the next run goes on from it, and asks "
+            f"nothing twice.  [default: over the network FILE.….{SUFFIX[1:]}, else none]",
+        ),
+    )
+    return functools.reduce(lambda inner, option: option(inner), reversed(made), with_asking)
+
+
+@contextlib.contextmanager
+def kept_log(
+    asking: Asking, file: Path, fingerprint: Fingerprint, suspect: str, *, always: bool
+) -> Iterator[QueryLog]:
+    """Yield the log of the queries; say what it holds when the block begins and ends.
+
+    Args:
+        asking: Options.
+        file: Of the fingerprint; the log is kept beside it.
+        fingerprint: What is asked.
+        suspect: What the log is of, without credentials.
+        always: Keep one in any case.
+    """
+    from cemfp.suspects import NoAnswer, QueryLog
+
+    path = asking.log
+    if path is None and always:
+        short = hashlib.sha256(suspect.encode()).hexdigest()[:8]
+        path = file.with_name(f"{file.name}.{short}{SUFFIX}")
+    about = {"suspect": suspect, "fingerprint": _hash(fingerprint)}
+    with QueryLog(path, about) as log:
+        known, before = len(log.answers), log.asked
+        if path is not None:
+            cut = "; its last line was damaged, and is cut off" if log.repaired else ""
+            click.echo(f"log {path}: {known} inputs answered before{cut}", err=True)
+        try:
+            yield log
+        except (KeyboardInterrupt, NoAnswer):
+            if path is not None:
+                click.echo(
+                    f"{log.asked - before} queries now; {path} keeps {len(log.answers)} answers, "
+                    "the same command goes on from there",
+                    err=True,
+                )
+            raise
+
+
+def check_budget(
+    asking: Asking, log: QueryLog, fingerprint: Fingerprint, controls: int | None
+) -> None:
+    """Refuse a budget that cannot suffice, before anything is asked."""
+    if asking.budget is None:
+        return
+    ordinary = 0 if fingerprint.controls is None else len(fingerprint.controls[:controls])
+    needed, left = ordinary + len(fingerprint), asking.budget - log.asked
+    if needed - len(log.answers) > left:
+        raise Failure(
+            f"expected a budget for {ordinary} control images (--controls) and {len(fingerprint)} "
+            f"inputs, {len(log.answers)} of which are answered. Received: --budget "
+            f"{asking.budget}, of which {log.asked} were asked"
+        )
+
+
+def ask_first(fingerprint: Fingerprint, suspect: Suspect, controls: int | None) -> None:
+    """Ask what the verdict needs at least, before a budget is spent on other input conventions."""
+    from cemfp.suspects import NoAnswer, SuspectError, answer_labels
+
+    ordinary = None if fingerprint.controls is None else fingerprint.controls[:controls]
+    for images in (ordinary, fingerprint.inputs):
+        if images is None:
+            continue
+        try:
+            answer_labels(suspect, images, fingerprint.classes)
+        except NoAnswer:
+            raise
+        except SuspectError:
+            return  # the verification says what is wrong
+
+
+def remembering(
+    asking: Asking, log: QueryLog, pace: Pace, *, batch: int | None = None
+) -> Callable[[Suspect], Remembered]:
+    """Return what puts the log, the pace and the budget around a suspect."""
+    from cemfp.suspects import Remembered
+
+    return functools.partial(
+        Remembered, log=log, pace=pace, batch=asking.batch or batch, budget=asking.budget
+    )
+
+
+def facts(log: QueryLog) -> dict[str, Any]:
+    """What a log says of itself, if it is in a file; JSON-able."""
+    return {} if log.path is None else {"log": log.path, "queries_asked": log.asked}
+
+
+def _hash(fingerprint: Fingerprint) -> str:
+    """SHA-256 of what is asked and what it should be answered; a calibration changes neither."""
+    parts = [fingerprint.inputs, fingerprint.keys, fingerprint.controls]
+    return hashlib.sha256(b"".join(a.tobytes() for a in parts if a is not None)).hexdigest()
