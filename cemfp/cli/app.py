@@ -17,6 +17,7 @@ from cemfp.cli.fingerprints import calibrate, fingerprint
 from cemfp.cli.inspection import inspect
 from cemfp.cli.models import models
 from cemfp.cli.pretrained import pretrained
+from cemfp.cli.protect import protect
 from cemfp.cli.quiet import quiet_libraries
 from cemfp.cli.study import study
 from cemfp.cli.training import evaluate, train
@@ -62,6 +63,6 @@ def main(debug: bool) -> None:
 
 for command in (
     *(train, pretrained, evaluate, fingerprint, calibrate, verify),
-    *(attack, detect, inspect, models, demo, study),
+    *(attack, detect, inspect, models, protect, demo, study),
 ):
     main.add_command(command)

@@ -250,7 +250,7 @@ class Numbers(click.ParamType):
         return numbers[0] if len(numbers) == 1 else numbers
 
 
-def inputs(function: Callable[..., Any]) -> Callable[..., Any]:
+def inputs(function: Callable[..., Any], *, default: float | str = 1.0) -> Callable[..., Any]:
     """Add --scale, --offset and --bgr, and give the function one `convention`.
 
     With `--scale auto` it is None: the one that works is to be found.
@@ -268,7 +268,7 @@ def inputs(function: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--scale",
             type=Numbers(0, 1e6, auto=True),
-            default=1.0,
+            default=default,
             show_default=True,
             help="A model of your own gets x * SCALE + OFFSET for pixels x in [0, 1]: 255 for grey "
             "levels, 2 with offset -1 for [-1, 1], one number for each channel with commas, or "

@@ -19,6 +19,7 @@ from cemfp.suspects import Suspect, open_suspect
 from cemfp.suspects.source import AskedSource
 
 ASKED, ACCURACY = "asked.json", "accuracy.json"
+ASKED_IMAGES = 1_000  # that tell a black box's accuracy
 LOGS = "queries"  # in the store: answers outlive the job that asked
 
 # Functions given in Python, by their identity; they live in this process alone.
@@ -54,24 +55,60 @@ class OwnSource(Job):
         """Save a Keras model as a classifier directory, and of a black box how to ask it."""
         dataset = load(self.data)
         if self.asked:
-            self._note(store, out, len(dataset.classes), dataset.input_shape)
+            facts = dataclasses.asdict(self.asking(store))
+            write_atomic(out / ASKED, json.dumps(facts, indent=1).encode())
         else:
             open_own(Path(self.spec), self.convention).save(out)
-        progress(f"{len(dataset.test)} test images")
-        source = load_source(out)
-        accuracy = source.accuracy(dataset.test.images, dataset.test.labels)
+        test = dataset.test
+        if self.asked and len(test) > ASKED_IMAGES:
+            test = test.sample(ASKED_IMAGES, seed=0)  # each answer may cost something
+        progress(f"{len(test)} test images")
+        accuracy = load_source(out).accuracy(test.images, test.labels)
         write_atomic(out / ACCURACY, json.dumps({"test_accuracy": accuracy}).encode())
 
-    def _note(self, store: Store, out: Path, classes: int, shape: tuple[int, int, int]) -> None:
-        facts = {
-            "spec": self.spec,
-            "sha256": self.sha256,
-            "input_shape": shape,
-            "classes": classes,
-            "convention": dataclasses.asdict(self.convention),
-            "log": str(store.root / LOGS / f"{self.sha256}.jsonl"),
-        }
-        write_atomic(out / ASKED, json.dumps(facts, indent=1).encode())
+    def asking(self, store: Store) -> Asking:
+        """Return how to ask a black box; what it answers is remembered in `store`."""
+        dataset, log = load(self.data), store.root / LOGS / f"{self.sha256}.jsonl"
+        shape, classes = dataset.input_shape, len(dataset.classes)
+        return Asking(self.spec, self.sha256, shape, classes, self.convention, str(log))
+
+
+@dataclasses.dataclass(frozen=True)
+class Asking:
+    """How a black box is asked, all of it JSON; see `AskedSource`."""
+
+    spec: str
+    sha256: str
+    input_shape: tuple[int, int, int]
+    classes: int
+    convention: Convention
+    log: str
+
+    def open(self) -> AskedSource:
+        """Return the black box.
+
+        Raises:
+            SuspectError: It cannot be opened.
+        """
+        suspect = LIVE.get(self.sha256)
+        if suspect is None:
+            suspect = open_suspect(
+                self.spec,
+                input_shape=self.input_shape,
+                classes=self.classes,
+                convention=self.convention,
+            )
+        log = Path(self.log)
+        log.parent.mkdir(parents=True, exist_ok=True)
+        return AskedSource(
+            self.spec,
+            suspect,
+            input_shape=self.input_shape,
+            classes=self.classes,
+            sha256=self.sha256,
+            convention=self.convention,
+            log=log,
+        )
 
 
 def load_source(directory: Path) -> Classifier | AskedSource:
@@ -79,23 +116,9 @@ def load_source(directory: Path) -> Classifier | AskedSource:
     if not (directory / ASKED).is_file():
         return Classifier.load(directory)
     facts: dict[str, Any] = read_json(directory / ASKED)
-    shape, classes = tuple(facts["input_shape"]), facts["classes"]
-    convention, log = Convention.of(facts["convention"]), Path(facts["log"])
-    suspect = LIVE.get(facts["sha256"])
-    if suspect is None:
-        suspect = open_suspect(
-            facts["spec"], input_shape=shape, classes=classes, convention=convention
-        )
-    log.parent.mkdir(parents=True, exist_ok=True)
-    return AskedSource(
-        facts["spec"],
-        suspect,
-        input_shape=shape,
-        classes=classes,
-        sha256=facts["sha256"],
-        convention=convention,
-        log=log,
-    )
+    facts["input_shape"] = tuple(facts["input_shape"])
+    facts["convention"] = Convention.of(facts["convention"])
+    return Asking(**facts).open()
 
 
 def open_own(path: Path, convention: Convention) -> Classifier:

@@ -13,12 +13,13 @@ from cemfp.engine.jobs import Job, Progress
 from cemfp.jobs.cost import training_flops
 from cemfp.jobs.source import OwnSource, load_source
 from cemfp.models.classifier import Classifier
+from cemfp.models.nets import NETS
 from cemfp.models.pretrained import CLASSES, INPUT_SHAPE, PRETRAINED, load_pretrained
 from cemfp.models.roles import Origin
 from cemfp.models.source import Source
 from cemfp.storage.store import Store
 from cemfp.training.from_scratch import Labels, Plan, train_classifier
-from cemfp.training.loop import Watch
+from cemfp.training.loop import Build, Watch
 from cemfp.training.recipe import Recipe
 
 ANSWERS = "answers.npy"
@@ -35,6 +36,10 @@ class Net:
 
     name: str = "resnet20"
     arguments: tuple[tuple[str, int], ...] = ()
+
+    def builder(self, classes: int) -> Build:
+        """Return what builds the net, for images of a shape (h, w, c)."""
+        return lambda shape: NETS[self.name](shape, classes, **dict(self.arguments))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -75,10 +75,6 @@ class Owner:
             for seed, net in self._draw(role, count, REFERENCE_OFFSET)
         )
 
-    def group(self, role: Role, count: int, epochs: int) -> Group:
-        """Return as many surrogates as references of a role."""
-        return Group(self.surrogates(role, count, epochs), self.references(role, count, epochs))
-
     def _draw(self, role: Role, count: int, offset: int) -> Iterator[tuple[int, Net]]:
         first = self.seed * SEEDS_APART + FIRST_SEED[role] + offset
         for number in range(count):
@@ -136,12 +132,19 @@ class Protection:
     @property
     def defender(self) -> Group:
         """Nets that the fingerprint is made with."""
-        return self.owner.group(Role.DEFENDER, self.plan.defender, self.plan.epochs)
+        return self._group(Role.DEFENDER, 0)
 
     @property
     def calibration(self) -> Group:
         """Nets that set its threshold."""
-        return self.owner.group(Role.CALIBRATION, self.plan.calibration, self.plan.epochs)
+        return self._group(Role.CALIBRATION, 1)
+
+    def _group(self, role: Role, place: int) -> Group:
+        plan, owner = self.plan, self.owner
+        return Group(
+            owner.surrogates(role, plan.surrogates[place], plan.epochs),
+            owner.references(role, plan.references[place], plan.epochs),
+        )
 
     @property
     def unseen(self) -> tuple[TrainNet, ...]:

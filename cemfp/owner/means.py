@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import re
 
+import tensorflow as tf
+
 from cemfp.data import Dataset
 from cemfp.jobs.train import Net
+from cemfp.models.keras_models import layers_of
 from cemfp.training.recipe import Recipe
 
 _UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0}
@@ -34,6 +37,12 @@ def seconds(text: str) -> float:
 def usual_net(dataset: Dataset) -> Net:
     """Return the net that one would take for such images who knows nothing of the model."""
     return _SMALL if max(dataset.input_shape[:2]) <= SMALL_SIDE else _LARGE
+
+
+def has_batch_norm(net: Net, dataset: Dataset) -> bool:
+    """Whether a net normalises by the batch."""
+    model = net.builder(len(dataset.classes))(dataset.input_shape)
+    return any(isinstance(x, tf.keras.layers.BatchNormalization) for x in layers_of(model))
 
 
 def recipe(dataset: Dataset, *, batch_norm: bool) -> Recipe:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,21 +13,20 @@ from typing import Any
 from cemfp.data import load
 from cemfp.engine.executors import Outcome
 from cemfp.engine.jobs import Job
+from cemfp.engine.local import run_local
 from cemfp.fingerprint.artifact import Fingerprint
 from cemfp.jobs.fingerprint import FINGERPRINT, read_rows
 from cemfp.jobs.source import ACCURACY, load_source
 from cemfp.owner import report
-from cemfp.owner.jobs import CANDIDATES_FOR_EACH, Owner, Protection
-from cemfp.owner.rates import measure
-from cemfp.owner.schedule import Schedule, schedule
+from cemfp.owner.jobs import Protection
+from cemfp.owner.planning import Say, Wish, plan_protection
 from cemfp.owner.self_test import Judged, conclusion, judge_all
 from cemfp.storage.files import read_json, write_atomic
 from cemfp.storage.store import Store
 
-Say = Callable[[str], object]
 Run = Callable[[Sequence[Job]], Outcome]
 
-PLAN, SUMMARY, REPORT = "plan.json", "summary.json", "report.html"
+SUMMARY, REPORT = "summary.json", "report.html"
 # Lowest surrogate less highest reference: with so much between them a radius is large enough.
 ENOUGH = 0.5
 
@@ -49,64 +50,58 @@ class Protected:
     path: Path
 
 
-def make_plan(
-    owner: Owner,
-    budget: float,
-    out: Path,
-    store: Store,
-    *,
-    epsilon: float | None,
-    pairs: tuple[int, int] | None,
-    say: Say,
-) -> Schedule:
-    """Return the schedule of an earlier run with the same wishes, or measure and make one.
-
-    Raises:
-        BudgetError: The budget is too small.
-    """
-    wish = {
-        "source": owner.source.key(),
-        "data": owner.data,
-        "nets": [dataclasses.asdict(net) for net in owner.nets],
-        "recipe": dataclasses.asdict(owner.recipe),
-        "size": owner.size,
-        "seed": owner.seed,
-        "budget": budget,
-        "epsilon": epsilon,
-        "pairs": pairs,
-    }
-    wish = json.loads(json.dumps(wish))
-    known = read_json(out / PLAN) if (out / PLAN).is_file() else {}
-    if known.get("wish") == wish:
-        say(f"The plan of {out / PLAN} is carried on.")
-        return Schedule.from_json(known["plan"])
-    say("Timing some steps of each part.")
-    source = load_source(store.get(owner.source.key()))
-    candidates = CANDIDATES_FOR_EACH * owner.size
-    rates = measure(source, load(owner.data), owner.nets, owner.recipe, candidates)
-    plan = schedule(rates, budget, epsilon=epsilon, asked=owner.source.asked, pairs=pairs)
-    out.mkdir(parents=True, exist_ok=True)
-    record = {"wish": wish, "plan": dataclasses.asdict(plan), "rates": dataclasses.asdict(rates)}
-    write_atomic(out / PLAN, json.dumps(record, indent=1).encode())
-    return plan
-
-
 def protect(
-    protection: Protection, out: Path, store: Store, run: Run, *, say: Say, classes: Sequence[str]
+    wish: Wish,
+    out: Path,
+    root: Path,
+    *,
+    say: Say,
+    progress: bool = True,
+    executor: str = "local",
+    address: str | None = None,
 ) -> Protected:
-    """Train, make the fingerprint, set its threshold, test it, and write files and report.
+    """Make a fingerprint of a model, set its threshold, and find out what it survives.
+
+    What an earlier run has done is not done again.
 
     Args:
-        protection: What to do; what the store holds already is not done again.
+        wish: What to protect, and with what means.
         out: Directory of the results.
-        store: Where models are kept.
-        run: Obtains jobs.
+        root: The store, where models are kept.
         say: Takes each line for people.
-        classes: Names of the classes.
+        progress: Whether to show progress on standard error.
+        executor: `local` or `ray`.
+        address: Of the Ray cluster.
 
     Raises:
+        NotItsTask: The model is right on hardly more than chance.
+        BudgetError: The budget is too small.
         ProtectionError: A job failed, or no radius gave a usable fingerprint.
     """
+    store = Store(root)
+    run = functools.partial(
+        _run, store=store, progress=progress, executor=executor, address=address
+    )
+    protection = plan_protection(wish, out, store, say=say)
+    return _make(protection, out, store, run, say=say, classes=load(wish.data).classes)
+
+
+def _run(
+    jobs: Sequence[Job], *, store: Store, progress: bool, executor: str, address: str | None
+) -> Outcome:
+    if executor == "ray":
+        from cemfp.engine.on_ray import run_on_ray
+
+        return run_on_ray(jobs, store, address=address, progress=progress)
+    # Trainings share the cores; what the rest does is one job after the other, and takes them all.
+    processes = (os.cpu_count() or 1) if any(job.heavy for job in jobs) else 1
+    return run_local(jobs, store, processes=processes, progress=progress)
+
+
+def _make(
+    protection: Protection, out: Path, store: Store, run: Run, *, say: Say, classes: Sequence[str]
+) -> Protected:
+    """Train, make the fingerprint, set its threshold, test it, and write files and report."""
     plan = protection.plan
     say(f"1/4 Training {len(protection.nets)} nets: copies of the model, and independent ones.")
     _obtain(run, protection.nets)

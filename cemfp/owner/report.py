@@ -54,9 +54,9 @@ to {{ bound }} (95 %, exact).</p>
 <li>Model: {{ model }}, right on {{ accuracy }} of the test images{{ black_box }}; SHA-256
 <code class="hash">{{ sha256 }}</code>.</li>
 <li>Data: {{ data }}, {{ train_size }} training and {{ test_size }} test images.</li>
-<li>Nets: {{ defender }} copies and {{ defender }} independent ones made the fingerprint,
-{{ calibration }} and {{ calibration }} set the threshold, {{ independent }} independent ones were
-kept for the self-test. No net has two of these tasks. {{ epochs }} epochs each.</li>
+<li>Nets: {{ surrogates[0] }} copies and {{ references[0] }} independent ones made the fingerprint,
+{{ surrogates[1] }} and {{ references[1] }} set the threshold, {{ independent }} independent ones
+were kept for the self-test. No net has two of these tasks. {{ epochs }} epochs each.</li>
 <li>Method: {{ method }}.</li>
 </ul>
 {% endblock %}
@@ -100,8 +100,8 @@ def page(
         accuracy=f"{summary['source']['test_accuracy']:.1%}",
         black_box=", a black box that was only asked" if summary["source"]["black_box"] else "",
         sha256=fingerprint.source_sha256,
-        defender=plan["defender"],
-        calibration=plan["calibration"],
+        surrogates=plan["surrogates"],
+        references=plan["references"],
         epochs=plan["epochs"],
         method=", ".join(f"{name} {value}" for name, value in summary["method"].items()),
     )

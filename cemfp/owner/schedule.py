@@ -9,7 +9,8 @@ from typing import Any
 
 from cemfp.engine.progress import duration
 
-Levels = Sequence[tuple[int, int, int]]
+# Surrogates and references, each for the fingerprint and for its threshold; unseen independents.
+Levels = Sequence[tuple[tuple[int, int], tuple[int, int], int]]
 # Surrogates, and references, of the defender; of the calibration; independents for the self-test.
 LEVELS = (
     *((1, 1, 1), (2, 1, 1), (2, 2, 2), (3, 3, 3), (4, 4, 4)),
@@ -62,8 +63,8 @@ class Schedule:
     """What is made, all of it JSON.
 
     Attributes:
-        defender: Surrogates, and references, that the fingerprint is made with.
-        calibration: Surrogates, and references, that set its threshold.
+        surrogates: How many the fingerprint is made with, and how many set its threshold.
+        references: The same.
         unseen: Independent nets that the self-test judges.
         epochs: Passes of each training over the images.
         thefts: Names of the removal attacks that the self-test tries.
@@ -73,8 +74,8 @@ class Schedule:
         disk: Estimate of the bytes.
     """
 
-    defender: int
-    calibration: int
+    surrogates: tuple[int, int]
+    references: tuple[int, int]
     unseen: int
     epochs: int
     thefts: tuple[str, ...]
@@ -94,7 +95,7 @@ class Schedule:
     @property
     def nets(self) -> int:
         """Nets that are trained, the thieves' not counted."""
-        return 2 * self.defender + 2 * self.calibration + self.unseen
+        return sum(self.surrogates) + sum(self.references) + self.unseen
 
 
 def schedule(
@@ -103,7 +104,8 @@ def schedule(
     *,
     epsilon: float | None = None,
     asked: bool = False,
-    pairs: tuple[int, int] | None = None,
+    surrogates: int | None = None,
+    references: int | None = None,
 ) -> Schedule:
     """Fit the work into `budget` seconds: trainings that are long enough, and as many as can be.
 
@@ -112,14 +114,14 @@ def schedule(
         budget: Seconds.
         epsilon: The radius, if it is given; else several are tried.
         asked: Whether the source only answers: then no thief has its weights.
-        pairs: Surrogates, and references, of the defender and of the calibration, if given.
+        surrogates, references: How many of them in all, if given.
 
     Raises:
         BudgetError: It does not suffice for two surrogates and two references.
     """
     radii = tuple(level / 255 for level in GREY_LEVELS) if epsilon is None else (epsilon,)
     always, if_time = (ALWAYS_ASKING, IF_TIME_ASKING) if asked else (ALWAYS, IF_TIME)
-    levels = LEVELS if pairs is None else ((*pairs, pairs[1]),)
+    levels = _levels(surrogates, references)
     steps = _steps(rates, budget, len(radii))
     full = min(max(math.ceil(ENOUGH_STEPS / rates.steps_per_epoch), FEWEST_EPOCHS), MOST_EPOCHS)
     least = math.ceil(full * LEAST_SHARE)
@@ -137,6 +139,19 @@ def schedule(
             "fewer training images, smaller images or a smaller --net"
         )
     return _with_more_thefts(chosen, rates, budget, always, if_time)
+
+
+def _levels(surrogates: int | None, references: int | None) -> Levels:
+    """Return the levels to choose from, with the numbers that are given."""
+    above, below = (None if n is None else _parted(n) for n in (surrogates, references))
+    levels = [(above or (d, c), below or (d, c), unseen) for d, c, unseen in LEVELS]
+    return list(dict.fromkeys(levels)) if above is None or below is None else levels[:1]
+
+
+def _parted(count: int) -> tuple[int, int]:
+    """Return how many of `count` nets make the fingerprint, and how many set its threshold."""
+    calibration = max(1, count // 3)
+    return count - calibration, calibration
 
 
 def _with_more_thefts(
@@ -169,7 +184,9 @@ def _crafting(rates: Rates, steps: int, radii: int) -> float:
     return 2 * MEMBERS * rates.crafting * steps * min(radii, LIKELY_RADII)
 
 
-def _tries(levels: Levels, full: int, least: int) -> Iterator[tuple[tuple[int, int, int], int]]:
+def _tries(
+    levels: Levels, full: int, least: int
+) -> Iterator[tuple[tuple[tuple[int, int], tuple[int, int], int], int]]:
     """Yield (level, epochs), the best first: many nets, and only for the fewest short trainings."""
     for level in reversed(levels):
         yield level, full

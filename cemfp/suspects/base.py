@@ -105,6 +105,17 @@ def answer_labels(
     return np.concatenate(answers) if answers else np.zeros(0, np.int64)
 
 
+def answer_scores(suspect: Suspect, inputs: NDArray[np.float32], classes: int) -> np.ndarray:
+    """Ask a suspect once, and return what it says: labels (n,) int64, or scores (n, C).
+
+    Raises:
+        SuspectError: See `answer_labels`.
+    """
+    answer = _ask(suspect, inputs, classes)
+    labels = _labels(answer, classes)  # says what is wrong with it
+    return labels if answer.ndim == 1 else answer
+
+
 def read_answer(answer: Any, count: int) -> np.ndarray:
     """Return a suspect's answer on `count` images as numbers: (count,) or (count, any).
 

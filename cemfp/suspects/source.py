@@ -55,8 +55,8 @@ class AskedSource:
         self.config = ClassifierConfig(
             "black-box", input_shape, classes, {}, role=self.role, origin=self.origin
         )
-        # A function takes numbers as the convention says; one that fits is fed by its opener.
-        self._suspect = suspect if isinstance(suspect, Fed) else Fed(suspect, convention)
+        # Answers are remembered for numbers as they reach the model, whatever the convention.
+        self._suspect = suspect.suspect if isinstance(suspect, Fed) else suspect
         self._memory = QueryLog()
 
     def __repr__(self) -> str:
@@ -93,7 +93,8 @@ class AskedSource:
         floats = images.astype(np.float32) / scale
 
         def ask(log: QueryLog) -> np.ndarray:
-            return answer_scores(Remembered(self._suspect, log), floats, self.classes)
+            remembered = Remembered(self._suspect, log)
+            return answer_scores(Fed(remembered, self.convention), floats, self.classes)
 
         return as_logits(self._with_log(ask), self.classes)
 

@@ -1,0 +1,52 @@
+"""From what an owner names to the source that is protected, fed as it wants."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+from cemfp.data import load
+from cemfp.jobs.source import OwnSource, identity, open_own
+from cemfp.models.convention import UNIT, Convention
+from cemfp.models.directory import CONFIG, KERAS_FILE
+from cemfp.models.source import Source
+from cemfp.owner.probe import Probed, probe
+from cemfp.storage.store import Store
+
+
+def is_white_box(spec: str) -> bool:
+    """Whether it is a Keras file or a classifier directory, whose weights can be read."""
+    path = Path(spec)
+    return path.suffix == ".keras" or any((path / name).is_file() for name in (CONFIG, KERAS_FILE))
+
+
+def open_source(
+    spec: str, data: str, store: Store, convention: Convention | None = None
+) -> tuple[OwnSource, Probed]:
+    """Open the model to protect, and find out how it wants its images.
+
+    Args:
+        spec: `.keras` file, classifier directory, or what else answers; see `suspects`.
+        data: Name of the data set.
+        store: Where a black box's answers are remembered.
+        convention: How it wants its images, if that is known.
+
+    Returns:
+        The job that keeps it for other jobs, and what was found.
+
+    Raises:
+        NotItsTask: It is right on hardly more than chance.
+        ClassifierError, SuspectError: It cannot be opened.
+    """
+    white = is_white_box(spec)
+    place = str(Path(spec).absolute()) if Path(spec).exists() else spec
+    job = OwnSource(place, identity(spec), data, UNIT, asked=not white)
+
+    def open_as(chosen: Convention) -> Source:
+        if white:
+            return open_own(Path(spec), chosen)
+        return dataclasses.replace(job, convention=chosen).asking(store).open()
+
+    given = UNIT if (Path(spec) / CONFIG).is_file() else convention
+    found = probe(spec, open_as, load(data), given)
+    return dataclasses.replace(job, convention=found.convention), found

@@ -1,0 +1,155 @@
+"""What an owner wishes, and the plan that follows: kept, so that a rerun goes on with it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from cemfp.data import Dataset, load
+from cemfp.engine.jobs import obtain
+from cemfp.engine.progress import duration
+from cemfp.jobs.source import OwnSource, load_source
+from cemfp.jobs.train import Net
+from cemfp.models.convention import Convention
+from cemfp.models.source import Source
+from cemfp.owner import means
+from cemfp.owner.jobs import CANDIDATES_FOR_EACH, Owner, Protection
+from cemfp.owner.opening import open_source
+from cemfp.owner.rates import measure
+from cemfp.owner.schedule import Schedule, schedule
+from cemfp.storage.files import read_json, write_atomic
+from cemfp.storage.store import Store
+
+Say = Callable[[str], object]
+
+PLAN = "plan.json"
+SAME = "same"
+
+
+@dataclasses.dataclass(frozen=True)
+class Wish:
+    """What to protect, and with what means.
+
+    Attributes:
+        model: `.keras` file, classifier directory, or what else answers; see `suspects`.
+        data: Name of the data set.
+        budget: Seconds that it may take.
+        nets: `same`, or names in `NETS`; none means what is usual.
+        surrogates, references: How many of them in all; None means what the budget allows.
+        epsilon: L-inf radius on the [0, 1] scale; None chooses one.
+        size: Inputs wanted.
+        seed: Decides every random choice.
+        convention: How the model wants its images; None finds out.
+    """
+
+    model: str
+    data: str
+    budget: float = 3600.0
+    nets: tuple[str, ...] = ()
+    surrogates: int | None = None
+    references: int | None = None
+    epsilon: float | None = None
+    size: int = 50
+    seed: int = 0
+    convention: Convention | None = None
+
+
+def plan_protection(
+    wish: Wish, out: Path, store: Store, *, say: Say, keep: bool = True
+) -> Protection:
+    """Open the model, see that it does its task, and fit the work into the budget.
+
+    Args:
+        wish: What to protect, and with what means.
+        out: Where the plan of an earlier run is, if there was one.
+        store: Where models are kept.
+        say: Takes each line for people.
+        keep: Whether to write the plan.
+
+    Raises:
+        NotItsTask: The model is right on hardly more than chance.
+        BudgetError: The budget is too small.
+    """
+    dataset = load(wish.data)
+    job, found = open_source(wish.model, wish.data, store, wish.convention)
+    say(f"{wish.model}: {found.words}")
+    obtain(job, store)
+    owner = _owner(wish, job, load_source(store.get(job.key())), dataset)
+    plan = _plan(wish, owner, out, store, say, keep)
+    for line in lines(plan, owner, dataset):
+        say(line)
+    return Protection(owner, plan)
+
+
+def _owner(wish: Wish, job: OwnSource, source: Source, dataset: Dataset) -> Owner:
+    """Return what the nets are, and how they learn."""
+    names = wish.nets or ((means.usual_net(dataset).name,) if job.asked else (SAME,))
+    nets = tuple(means.same_net(source) if name == SAME else Net(name) for name in names)
+    recipe = means.recipe(dataset, batch_norm=all(means.has_batch_norm(net, dataset) for net in nets))
+    other = means.usual_net(dataset)
+    return Owner(job, wish.data, nets, other, recipe, wish.size, wish.seed)
+
+
+def _plan(wish: Wish, owner: Owner, out: Path, store: Store, say: Say, keep: bool) -> Schedule:
+    """Return the schedule of an earlier run with the same wishes, or measure and make one."""
+    asked_for = json.loads(json.dumps(_identity(wish, owner)))
+    known = read_json(out / PLAN) if (out / PLAN).is_file() else {}
+    if known.get("wish") == asked_for:
+        say(f"The plan in {out / PLAN} is carried on.")
+        return Schedule.from_json(known["plan"])
+    say("Timing some steps of each part.")
+    source = load_source(store.get(owner.source.key()))
+    candidates = CANDIDATES_FOR_EACH * owner.size
+    rates = measure(source, load(owner.data), owner.nets, owner.recipe, candidates)
+    plan = schedule(
+        rates,
+        wish.budget,
+        epsilon=wish.epsilon,
+        asked=owner.source.asked,
+        surrogates=wish.surrogates,
+        references=wish.references,
+    )
+    record = {"wish": asked_for, "plan": dataclasses.asdict(plan)}
+    record["rates"] = dataclasses.asdict(rates)
+    if keep:
+        out.mkdir(parents=True, exist_ok=True)
+        write_atomic(out / PLAN, json.dumps(record, indent=1).encode())
+    return plan
+
+
+def _identity(wish: Wish, owner: Owner) -> dict[str, Any]:
+    """Return what a plan depends on."""
+    own = ("budget", "surrogates", "references", "epsilon")
+    return {
+        "source": owner.source.key(),
+        "data": owner.data,
+        "nets": [dataclasses.asdict(net) for net in owner.nets],
+        "recipe": dataclasses.asdict(owner.recipe),
+        "size": owner.size,
+        "seed": owner.seed,
+        **{name: getattr(wish, name) for name in own},
+    }
+
+
+def lines(plan: Schedule, owner: Owner, dataset: Dataset) -> Sequence[str]:
+    """Say what will be made, and what it takes."""
+    (made, limit), (also, other) = plan.surrogates, plan.references
+    radii = ", ".join(f"{radius:.4f}" for radius in plan.radii)
+    found = [
+        f"Plan: {made} copies and {also} independent nets make the fingerprint, {limit} and "
+        f"{other} its threshold, {plan.unseen} independent ones are kept for the self-test",
+        f"      nets {', '.join(net.name for net in owner.nets)}, {plan.epochs} epochs of "
+        f"{len(dataset.train)} images; {owner.size} inputs, epsilon {radii}, {plan.steps} steps",
+        f"      thefts {', '.join(plan.thefts)}",
+        f"      about {duration(plan.seconds)} and {plan.disk / 2**20:.0f} MiB",
+    ]
+    if owner.source.asked:
+        asked = len(dataset.train) + len(dataset.test)
+        found.append(
+            f"      the model is asked about {asked} images and {3 * owner.size * len(plan.radii)} "
+            "candidates at most, each once"
+        )
+    return found
