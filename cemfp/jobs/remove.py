@@ -17,8 +17,7 @@ from cemfp.fingerprint.artifact import Fingerprint
 from cemfp.jobs.cost import INPUT_GRADIENT, TRAINING, training_flops
 from cemfp.jobs.fingerprint import FINGERPRINT, NOTHING, ROWS, MakeFingerprint, load_classifiers
 from cemfp.jobs.train import ANSWERS, LabelImages, Model, Net, TrainNet
-from cemfp.models.classifier import Classifier
-from cemfp.models.nets import NETS
+from cemfp.models.classifier import Classifier, UnknownLayers
 from cemfp.numerics import metrics
 from cemfp.removal import SUMMARY, Removal, Thief, remove
 from cemfp.storage.files import read_json, write_atomic
@@ -111,11 +110,14 @@ class RemoveFingerprint(Job):
 
 
 def _half(removal: Removal, test: Split) -> Removal:
-    """Return the outcome as it is kept: in float16, where it is one of our nets."""
+    """Return the outcome as it is kept: in float16, where it is a classifier directory."""
     net = removal.classifier
-    if not isinstance(net, Classifier) or net.config.net not in NETS:
+    if not isinstance(net, Classifier):
         return removal
-    kept = net.half()
+    try:
+        kept = net.half()
+    except UnknownLayers:
+        return removal
     accuracy = {"test_accuracy_float16": kept.accuracy(test.images, test.labels)}
     return Removal(kept, {**removal.summary, **accuracy})
 

@@ -1,7 +1,8 @@
 """A trained net: weights, how to rebuild it, and what it is for.
 
 On disk a classifier is a directory of `config.json` and `weights.npz`. Nothing in it is code, so a
-stranger's classifier directory is safe to load; a stranger's Keras file is not.
+stranger's classifier directory is safe to load; a stranger's Keras file is not. A Keras model of
+layers that are Keras' own is kept so, too: see `architecture`.
 """
 
 from __future__ import annotations
@@ -18,9 +19,12 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from cemfp.models import rebuilding
+from cemfp.models.architecture import ArchitectureError
 from cemfp.models.convention import UNIT, Convention, Number
 from cemfp.models.directory import (
     CONFIG,
+    KERAS,
     WEIGHTS,
     ClassifierConfig,
     ClassifierError,
@@ -30,7 +34,15 @@ from cemfp.models.directory import (
 from cemfp.models.keras_models import with_logits
 from cemfp.models.nets import NETS
 
-__all__ = ["CONFIG", "WEIGHTS", "Classifier", "ClassifierConfig", "ClassifierError"]
+__all__ = [
+    "CONFIG",
+    "KERAS",
+    "WEIGHTS",
+    "Classifier",
+    "ClassifierConfig",
+    "ClassifierError",
+    "UnknownLayers",
+]
 
 # What building a net of a stranger's config, and reading its weights, may raise.
 _NO_WEIGHTS = (
@@ -38,6 +50,10 @@ _NO_WEIGHTS = (
     *(zipfile.BadZipFile, tf.errors.OpError),
 )
 PIXELS_AT_ONCE = 500 * 32 * 32
+
+
+class UnknownLayers(ClassifierError):
+    """A user's own Keras model has layers that a directory without code cannot describe."""
 
 
 class Classifier:
@@ -145,10 +161,10 @@ class Classifier:
         Raises:
             ClassifierError: As `save` does.
         """
-        self._check_ours()
-        model = _build(self.config)
+        config = copy.deepcopy(self._portable())
+        model = _build(config)
         model.set_weights([_rounded(weight) for weight in self.model.get_weights()])
-        return Classifier(model, copy.deepcopy(self.config))
+        return Classifier(model, config)
 
     def save(self, directory: Path) -> None:
         """Write `weights.npz` and `config.json`; the latter holds the hash of both.
@@ -156,21 +172,27 @@ class Classifier:
         Arrays take half the space if float16 can hold what is in them; see `half`.
 
         Raises:
-            ClassifierError: The classifier wraps a user's own Keras model, whose architecture is
-                not one of ours.
+            UnknownLayers: It is a user's own Keras model with layers that are not Keras' own.
         """
-        self._check_ours()
+        config = self._portable()
         weights = enumerate(self.model.get_weights())
         buffer = io.BytesIO()
         np.savez(buffer, **{f"{i:04d}": _packed(weight) for i, weight in weights})
-        write(Path(directory), self.config, buffer.getvalue())
+        write(Path(directory), config, buffer.getvalue())
 
-    def _check_ours(self) -> None:
-        if self.config.net not in NETS:
-            raise ClassifierError(
-                "expected a net of this package. Received: a Keras model; "
+    def _portable(self) -> ClassifierConfig:
+        """Return the config with all that it takes to build the net again."""
+        if self.config.net in NETS:
+            return self.config
+        try:
+            architecture = rebuilding.describe(self.model)
+            rebuilding.check_same(self.model, rebuilding.build(architecture, fresh=False))
+        except ArchitectureError as error:
+            raise UnknownLayers(
+                f"{self.name}: expected a model of Keras' own layers. Received: {error}; "
                 "keep its .keras file instead"
-            )
+            ) from error
+        return dataclasses.replace(self.config, architecture=architecture)
 
     @classmethod
     def load(cls, directory: Path) -> Classifier:
@@ -182,7 +204,8 @@ class Classifier:
         directory = Path(directory)
         config, data = read(directory)
         try:
-            model = _build(config)
+            # Each number of ours takes two bytes or more: no net has more of them than its file.
+            model = _build(config, most=len(data) // 2)
             with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
                 model.set_weights([arrays[name] for name in sorted(arrays.files)])
         except _NO_WEIGHTS as error:
@@ -231,7 +254,7 @@ class Classifier:
             )
         wrapped = with_logits(model, convention)
         arguments = dataclasses.asdict(convention)
-        made = cls(wrapped, ClassifierConfig("keras", tuple(shape[1:]), output[-1], arguments))
+        made = cls(wrapped, ClassifierConfig(KERAS, tuple(shape[1:]), output[-1], arguments))
         made.name = name
         return made
 
@@ -263,8 +286,21 @@ def _check_signature(name: str, shape: Any, output: Any) -> None:
         )
 
 
-def _build(config: ClassifierConfig) -> tf.keras.Model:
-    return NETS[config.net](config.input_shape, config.classes, **config.arguments)
+def _build(config: ClassifierConfig, most: int = rebuilding.MOST_PARAMETERS) -> tf.keras.Model:
+    """Return the config's net, its weights still to be set."""
+    if config.architecture is None:
+        return NETS[config.net](config.input_shape, config.classes, **config.arguments)
+    model = rebuilding.build(config.architecture, most=most, fresh=False)
+    _check_signature("architecture", model.input_shape, model.output_shape)
+    if (
+        model.input_shape[1:] != tuple(config.input_shape)
+        or model.output_shape[1] != config.classes
+    ):
+        raise ValueError(
+            f"expected a net from {config.input_shape} to {config.classes} classes, got one from "
+            f"{model.input_shape[1:]} to {model.output_shape[1]}"
+        )
+    return model
 
 
 def _rounded(weight: np.ndarray) -> np.ndarray:
@@ -296,7 +332,8 @@ def _load_keras(path: Path) -> tf.keras.Model:
             "save with model.save('x.keras')"
         )
     try:
-        return tf.keras.models.load_model(path, compile=False, safe_mode=True)
+        with rebuilding.application_layers():
+            return tf.keras.models.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # Keras raises many kinds for a broken or foreign file
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ClassifierError(

@@ -41,7 +41,7 @@ class Convention:
         )
         fed: Any = images
         fed = fed * scale + offset
-        return fed[..., ::-1] if self.bgr else fed
+        return fed[:, :, :, ::-1] if self.bgr else fed
 
     def fits(self, channels: int) -> bool:
         """Whether images of so many channels can be fed so."""

@@ -11,14 +11,16 @@ import json
 from pathlib import Path
 from typing import Any
 
+from cemfp.models.convention import Convention
 from cemfp.models.roles import Origin, Role
 from cemfp.storage.files import hash_bytes, read_json, write_atomic
 
 SCHEMA_VERSION = 2
 UNSEALED = 1  # the version before the config had a hash of its own
 CONFIG, WEIGHTS = "config.json", "weights.npz"
-KERAS_FILE = "model.keras"  # in place of both, what an attack leaves of a user's own Keras model
-LARGEST_SIDE, MOST_CLASSES = 4_096, 100_000
+KERAS_FILE = "model.keras"  # in place of both, where a user's own model has layers of his own
+LARGEST_SIDE, MOST_CLASSES, LARGEST_CONFIG = 4_096, 100_000, 2**25
+KERAS = "keras"  # the net of a config whose architecture is not one of ours
 WEIGHTS_HASH, CONFIG_HASH = "weights_file_sha256", "config_sha256"
 
 
@@ -31,14 +33,17 @@ class ClassifierConfig:
     """What a classifier is, all of it JSON.
 
     Attributes:
-        net: Name in `NETS`, or `keras` for a user's own model, which cannot be rebuilt from here.
+        net: Name in `NETS`, or `keras` for a model of another architecture.
         input_shape: Height, width and channels.
         classes: Number of classes.
-        arguments: Keyword arguments of the net's builder.
+        arguments: Keyword arguments of the net's builder; of `keras` the convention in which a
+            user's own model, which is inside, is fed.
         role: What it may be used for; see `roles.Role`.
         origin: Where its labels came from; see `roles.Origin`.
         training: Whatever describes its training: recipe, seed, data provenance, source's hash,
             accuracies.
+        architecture: The layers of a net that is not in `NETS`, as Keras describes them; see
+            `architecture.check`. None: not looked up, or one of `NETS`.
     """
 
     net: str
@@ -48,6 +53,7 @@ class ClassifierConfig:
     role: str = Role.SOURCE
     origin: str = Origin.SOURCE
     training: dict[str, Any] = dataclasses.field(default_factory=dict)
+    architecture: dict[str, Any] | None = None
 
 
 def write(directory: Path, config: ClassifierConfig, weights: bytes) -> None:
@@ -56,6 +62,8 @@ def write(directory: Path, config: ClassifierConfig, weights: bytes) -> None:
     write_atomic(directory / WEIGHTS, weights)
     head = {"schema_version": SCHEMA_VERSION, WEIGHTS_HASH: hash_bytes(weights)}
     content = head | dataclasses.asdict(config)
+    if config.architecture is None:  # a directory of before had no such field
+        del content["architecture"]
     text = json.dumps({CONFIG_HASH: _hash(content), **content}, indent=2)
     write_atomic(directory / CONFIG, text.encode())
 
@@ -67,6 +75,8 @@ def read(directory: Path) -> tuple[ClassifierConfig, bytes]:
         ClassifierError: A file is missing or was altered, or the config is not one.
     """
     try:
+        if (size := (directory / CONFIG).stat().st_size) > LARGEST_CONFIG:
+            raise ValueError(f"{size} bytes of {CONFIG}, at most {LARGEST_CONFIG} are read")
         raw = read_json(directory / CONFIG)
         data = (directory / WEIGHTS).read_bytes()
     except (OSError, ValueError, RecursionError) as error:
@@ -96,10 +106,15 @@ def read(directory: Path) -> tuple[ClassifierConfig, bytes]:
 
 def _check_sizes(config: ClassifierConfig) -> None:
     """Refuse sizes that no net has, before one is built with them."""
+    arguments = {} if config.net == KERAS else config.arguments
+    if config.net == KERAS and not Convention.of(config.arguments).fits(config.input_shape[-1]):
+        raise ValueError(f"expected an input convention, got {config.arguments}")
+    if (config.net == KERAS) != (config.architecture is not None):
+        raise ValueError(f"expected an architecture of {KERAS!r} alone, got one of {config.net!r}")
     for name, sizes, most in (
         ("input_shape", config.input_shape, LARGEST_SIDE),
         ("classes", [config.classes], MOST_CLASSES),
-        ("arguments", [x for x in config.arguments.values() if isinstance(x, int)], LARGEST_SIDE),
+        ("arguments", [x for x in arguments.values() if isinstance(x, int)], LARGEST_SIDE),
     ):
         if not all(isinstance(size, int) and 0 < size <= most for size in sizes):
             raise ValueError(f"expected {name} from 1 to {most}, got {list(sizes)}")

@@ -11,9 +11,8 @@ from typing import Any, ClassVar, Literal, NamedTuple, Protocol
 import numpy as np
 import tensorflow as tf
 
-from cemfp.models.classifier import Classifier, ClassifierConfig
+from cemfp.models.classifier import Classifier, ClassifierConfig, UnknownLayers
 from cemfp.models.directory import KERAS_FILE
-from cemfp.models.nets import NETS
 from cemfp.models.roles import Origin
 from cemfp.numerics import precision
 from cemfp.removal.thief import Thief
@@ -77,15 +76,15 @@ class Removal:
     def save(self, directory: Path) -> None:
         """Write the model and `summary.json`.
 
-        A user's own Keras model is not rebuilt from a config: it becomes `model.keras`, which takes
-        x in [0, 1] and returns logits.
+        A user's own Keras model with layers of his own becomes `model.keras`, which takes x in
+        [0, 1] and returns logits.
         """
         directory = Path(directory)
-        if isinstance(self.classifier, Classifier) and self.classifier.config.net not in NETS:
+        try:
+            self.classifier.save(directory)
+        except UnknownLayers:
             directory.mkdir(parents=True, exist_ok=True)
             self.classifier.model.save(directory / KERAS_FILE)
-        else:
-            self.classifier.save(directory)
         text = json.dumps(self.summary, indent=2) + "\n"
         write_atomic(directory / SUMMARY, text.encode())
 

@@ -491,9 +491,3 @@ class Unbuilt(tf.keras.Model):
 def test_what_is_no_classifier_of_images_is_refused(model):
     with pytest.raises(ClassifierError, match=r"expected a Keras model"):
         Classifier.from_keras(model())
-
-
-def test_a_wrapped_model_is_not_saved_here(tmp_path):
-    with pytest.raises(ClassifierError, match=r"keep its \.keras file"):
-        Classifier.from_keras(bare(layers.Dense(CLASSES))).save(tmp_path)
-    assert not list(tmp_path.iterdir())
