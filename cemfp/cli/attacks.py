@@ -6,11 +6,11 @@ import dataclasses
 import difflib
 import functools
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from cemfp.cli import options
+from cemfp.cli import images, options
 from cemfp.cli.generated import GeneratedCommand, options_of
 from cemfp.cli.opening import open_classifier
 from cemfp.cli.thieves import RENAMED, make_thief, say, take_settings, with_pretrained
@@ -23,6 +23,9 @@ from cemfp.cli.work import (
 )
 from cemfp.models.convention import Convention
 from cemfp.models.roles import Origin, Role
+
+if TYPE_CHECKING:
+    from cemfp.data import DataSpec
 
 
 class Attacks(click.Group):
@@ -119,7 +122,7 @@ def _shared(attack: Any, function: Any) -> Any:
             metavar="C",
             help="Model to steal.",
         ),
-        options.data,
+        images.data,
         *(_transfer_set if "images" in attack.needs else ()),
         *((options.architecture,) if not attack.like_victim else ()),
         *(_pretrained if "pretrained" in attack.needs else ()),
@@ -151,7 +154,8 @@ def _shared(attack: Any, function: Any) -> Any:
 _transfer_set = (
     click.option(
         "--images",
-        type=options.ChoiceFrom("cemfp.data:DATASETS"),
+        type=images.DataName(),
+        metavar="DATA",
         help="Data set whose training images the thief has.  [default: that of --data]",
     ),
     click.option(
@@ -171,7 +175,8 @@ _pretrained = (
     ),
     click.option(
         "--pretraining",
-        type=options.ChoiceFrom("cemfp.data:DATASETS"),
+        type=images.DataName(),
+        metavar="DATA",
         default="imagenet32",
         show_default=True,
         help="Data set to train it on, without --pretrained.",
@@ -183,7 +188,7 @@ def _attack(
     attack: Any,
     *,
     victim: Path,
-    data: str,
+    data: DataSpec,
     convention: Convention | None,
     out: Path,
     force: bool,
@@ -198,10 +203,17 @@ def _attack(
     check_replaceable(out)
     chosen, recipe = take_settings(attack, values)
     if dry_run:
-        given = {"attack": attack.name, "victim": victim, "data": data, **values, "out": out}
+        given = {
+            "attack": attack.name,
+            "victim": victim,
+            "data": images.given(data),
+            **values,
+            "out": out,
+        }
         settings = {"parameters": dataclasses.asdict(chosen), "recipe": dataclasses.asdict(recipe)}
         return echo_json(given | (settings if attack.recipe else settings | {"recipe": None}))
     say_what_precision_costs(recipe)
+    data = images.fitted(data, images.shape_of(victim))
     model = open_classifier(
         victim, convention, role=Role.SOURCE, origin=Origin.SOURCE, dataset=load(data)
     )

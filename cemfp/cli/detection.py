@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cemfp.cli import images as image_options
 from cemfp.cli import options
 from cemfp.cli.opening import open_classifier
 from cemfp.cli.work import echo_json, progress_bar
@@ -14,6 +15,7 @@ from cemfp.models.convention import Convention
 from cemfp.models.roles import Origin, Role
 
 if TYPE_CHECKING:
+    from cemfp.data import DataSpec
     from cemfp.fingerprint.artifact import Fingerprint
     from cemfp.removal.detector import Detection
 
@@ -29,7 +31,7 @@ MOST_BENIGN = 1000
     metavar="C",
     help="The thief's own copy of the source.",
 )
-@options.data
+@image_options.data
 @click.option(
     "--epsilon",
     type=options.Number(0, 1, min_open=True),
@@ -49,7 +51,7 @@ MOST_BENIGN = 1000
 def detect(
     file: Path,
     surrogate: Path,
-    data: str,
+    data: DataSpec,
     epsilon: float | None,
     images: int,
     seed: int,
@@ -70,7 +72,8 @@ def detect(
     from cemfp.removal import detector as evasion
     from cemfp.suspects import check_fits
 
-    loaded, dataset = Fingerprint.load(file), load(data)
+    loaded = Fingerprint.load(file)
+    dataset = load(image_options.fitted(data, loaded.inputs.shape[1:]))
     radius = _radius(loaded, epsilon)
     thief = open_classifier(surrogate, convention, role=Role.ATTACKER, origin=Origin.SURROGATE)
     evasion.check_thief(thief, loaded.source_sha256)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cemfp.cli import options
+from cemfp.cli import images, options
 from cemfp.cli.generated import GeneratedCommand, options_of
 from cemfp.cli.opening import open_classifier
 from cemfp.cli.options import SeveralValues
@@ -19,7 +19,7 @@ from cemfp.models.convention import Convention
 from cemfp.models.roles import Origin, Role, require_distinct
 
 if TYPE_CHECKING:
-    from cemfp.data import Dataset
+    from cemfp.data import Dataset, DataSpec
     from cemfp.fingerprint.artifact import Fingerprint
     from cemfp.models.classifier import Classifier
 
@@ -80,11 +80,9 @@ def _shared(function: Any) -> Any:
         ),
         options.classifiers("--surrogate", f"Defender's nets, labelled by the source. {helper}"),
         options.classifiers("--reference", f"Defender's nets, trained on the truth. {helper}"),
-        click.option(
-            "--data",
-            type=options.ChoiceFrom("cemfp.data:DATASETS"),
-            help="Data whose test images are the starting images; methods that start from noise "
-            "need none.",
+        images.optional_data(
+            f"{images.HELP} Its test images are the starting images; methods that start from "
+            "noise need none."
         ),
         click.option("--data-free", is_flag=True, help="Say so that no data is to be used."),
         click.option(
@@ -134,7 +132,7 @@ def _make(
     source: Path,
     surrogate: tuple[Path, ...],
     reference: tuple[Path, ...],
-    data: str | None,
+    data: DataSpec | None,
     data_free: bool,
     convention: Convention | None,
     out: Path,
@@ -155,9 +153,16 @@ def _make(
         models = {"source": source, "surrogate": surrogate, "reference": reference}
         parameters = dataclasses.asdict(method)
         return echo_json(
-            {"method": name, "data": data, **models, **parameters, **settings, "out": out}
+            {
+                "method": name,
+                "data": images.given(data),
+                **models,
+                **parameters,
+                **settings,
+                "out": out,
+            }
         )
-    dataset = None if data is None else load(data)
+    dataset = None if data is None else load(images.fitted(data, images.shape_of(source)))
     models = _models(source, surrogate, reference, convention, dataset)
     with progress_bar(name, quiet=quiet) as progress:
         made, shortfall = make_fingerprint(method, models, dataset, **settings, progress=progress)
@@ -167,7 +172,7 @@ def _make(
         click.echo(f"Note: {shortfall}", err=True)
 
 
-def _check_data(method: Any, data: str | None, data_free: bool) -> None:
+def _check_data(method: Any, data: DataSpec | None, data_free: bool) -> None:
     """Refuse data for a method that uses none, and none for a method that needs some."""
     if method.starts == "noise" and data is not None:
         raise click.UsageError(

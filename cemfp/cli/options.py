@@ -171,7 +171,6 @@ def output(kind: str, *, required: bool = True) -> Callable[..., Any]:
     return lambda function: out(force(function))
 
 
-data = click.option("--data", type=ChoiceFrom("cemfp.data:DATASETS"), required=True, help="Data.")
 seed = click.option(
     "--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True, help="Random seed."
 )

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cemfp.cli import options
+from cemfp.cli.images import fitted
 from cemfp.cli.work import Progress
 from cemfp.models.roles import Role
 
 if TYPE_CHECKING:
+    from cemfp.data import DataSpec
     from cemfp.models.classifier import Classifier
     from cemfp.removal import Thief
     from cemfp.training.recipe import Recipe
@@ -37,22 +39,24 @@ def take_settings(attack: Any, values: dict[str, Any]) -> tuple[Any, Recipe]:
 
 
 def make_thief(
-    victim: Classifier, data: str, recipe: Recipe, progress: Progress, values: dict[str, Any]
+    victim: Classifier, data: DataSpec, recipe: Recipe, progress: Progress, values: dict[str, Any]
 ) -> Thief:
     """Return a thief with the images and the net that were typed.
 
     Args:
         victim: Model to steal.
-        data: Name of its data set.
+        data: Its data set.
         recipe: How to train.
         progress: Called as (steps done, steps in all, text).
         values: `seed`, and where the attack has them `images`, `count`, `net` and `arguments`.
     """
-    from cemfp.data import load
+    from cemfp.data import DataSpec, load
     from cemfp.removal import Thief
 
-    transfer_set = values.get("images") or data
-    images = load(transfer_set).train
+    chosen = values.get("images")
+    transfer_set = fitted(DataSpec(chosen), victim.input_shape) if chosen else data
+    other = load(transfer_set)
+    images = other.train
     if values.get("count"):
         images = images.sample(values["count"], seed=values["seed"])
     return Thief(
@@ -61,7 +65,7 @@ def make_thief(
         recipe=recipe,
         seed=values["seed"],
         images=images,
-        transfer_set=transfer_set,
+        transfer_set=other.provenance.name,
         progress=progress,
         **{name: values[name] for name in ("net", "arguments", "role") if name in values},
     )
@@ -69,20 +73,21 @@ def make_thief(
 
 def with_pretrained(thief: Thief, values: dict[str, Any]) -> Thief:
     """Give the thief the net that was named, or one trained now, which takes as long again."""
-    from cemfp.data import load
+    from cemfp.data import DataSpec, load
     from cemfp.models.classifier import Classifier
     from cemfp.training.from_scratch import Plan, train_classifier
 
     if values["pretrained"]:
         return dataclasses.replace(thief, pretrained=Classifier.load(values["pretrained"]))
     name = values["pretraining"]
-    if (found := load(name).input_shape) != tuple(thief.victim.input_shape):
+    dataset = load(fitted(DataSpec(name), thief.victim.input_shape))
+    if (found := dataset.input_shape) != tuple(thief.victim.input_shape):
         raise click.UsageError(
             f"expected --pretraining data of the victim's input shape "
             f"{tuple(thief.victim.input_shape)}. Received: {name} of {found}."
         )
     plan = Plan(thief.net, thief.arguments, seed=thief.seed, role=Role.ATTACKER)
-    made = train_classifier(plan, load(name), thief.recipe, progress=thief.progress)
+    made = train_classifier(plan, dataset, thief.recipe, progress=thief.progress)
     return dataclasses.replace(thief, pretrained=made)
 
 

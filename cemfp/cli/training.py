@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cemfp.cli import options
+from cemfp.cli import images, options
 from cemfp.cli.generated import GeneratedCommand, options_of
 from cemfp.cli.opening import open_classifier
 from cemfp.cli.work import (
@@ -22,6 +22,7 @@ from cemfp.models.convention import Convention
 from cemfp.models.roles import Origin, Role
 
 if TYPE_CHECKING:
+    from cemfp.data import DataSpec
     from cemfp.training.recipe import Recipe
 
 
@@ -50,7 +51,7 @@ def say_what_precision_costs(recipe: Recipe) -> None:
 
 
 @click.command(cls=GeneratedCommand, generate=recipe_options)
-@options.data
+@images.data
 @options.architecture
 @click.option(
     "--labels-from",
@@ -99,10 +100,11 @@ def train(
     data, labels_from = values.pop("data"), values.pop("labels_from")
     plan, recipe = _settings(labels_from is not None, values)
     if dry_run:
-        given = {"data": data, "labels_from": labels_from, "out": out}
+        given = {"data": images.given(data), "labels_from": labels_from, "out": out}
         return echo_json(given | dataclasses.asdict(plan) | {"recipe": dataclasses.asdict(recipe)})
     say_what_precision_costs(recipe)
-    dataset, teacher = load(data), None
+    shape = None if labels_from is None else images.shape_of(labels_from)
+    dataset, teacher = load(images.fitted(data, shape)), None
     if labels_from is not None:
         teacher = open_classifier(
             labels_from, convention, role=Role.SOURCE, origin=Origin.SOURCE, dataset=dataset
@@ -144,10 +146,12 @@ def _settings(labelled: bool, values: dict[str, Any]) -> tuple[Any, Any]:
 
 @click.command()
 @click.argument("classifier", type=options.ClassifierPath(), metavar="CLASSIFIER")
-@options.data
+@images.data
 @options.inputs
 @options.json_output
-def evaluate(classifier: Path, data: str, convention: Convention | None, as_json: bool) -> None:
+def evaluate(
+    classifier: Path, data: DataSpec, convention: Convention | None, as_json: bool
+) -> None:
     """Measure a classifier's accuracy on a data set's test images.
 
     CLASSIFIER is a classifier directory or a .keras file of your own.
@@ -157,7 +161,7 @@ def evaluate(classifier: Path, data: str, convention: Convention | None, as_json
     """
     from cemfp.data import load
 
-    dataset = load(data)
+    dataset = load(images.fitted(data, images.shape_of(classifier)))
     whose = {"role": Role.SOURCE, "origin": Origin.SOURCE}
     model = open_classifier(classifier, convention, **whose, dataset=dataset, strict=False)
     accuracy = model.accuracy(dataset.test.images, dataset.test.labels)

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+ROWS_AT_ONCE = 256
+
 
 class DataError(ValueError):
     """A data set is missing, incomplete or not what it should be; the message says what to do."""
@@ -66,7 +68,7 @@ class Provenance:
     """Where numbers come from: printed beside every result.
 
     Attributes:
-        name: Name of the data set in `DATASETS`.
+        name: Name of the data set in `DATASETS`, or of the folder or file of own images.
         train_size, test_size: Number of images.
         sha256: Hash over both splits' shapes, pixels and labels.
         stand_in: Whether the images replace the set that the paper used.
@@ -116,7 +118,9 @@ def make_dataset(
     digest = hashlib.sha256()
     for array in (train.images, train.labels, test.images, test.labels):
         digest.update(f"{array.dtype.str}{array.shape}".encode())
-        digest.update(np.ascontiguousarray(array).data)
+        # Piece by piece: an array may be a memory map of more than the memory.
+        for start in range(0, len(array), ROWS_AT_ONCE):
+            digest.update(np.ascontiguousarray(array[start : start + ROWS_AT_ONCE]).data)
     provenance = Provenance(name, len(train), len(test), digest.hexdigest(), stand_in, note)
     return Dataset(train, test, classes, provenance)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any
 
+from cemfp.data.cache import facts
 from cemfp.data.variants import VARIANTS
 from cemfp.training.recipe import Recipe
 
@@ -30,6 +31,19 @@ SIZES: dict[str, tuple[tuple[int, int, int], int, int]] = {
 }
 
 
+def size_of(data: str) -> tuple[tuple[int, int, int], int, int]:
+    """Return image shape, classes and training images of a data set, without its images.
+
+    Raises:
+        DataError: `cached:HASH` is not in the cache.
+    """
+    if data in SIZES:
+        return SIZES[data]
+    found = facts(data)
+    height, width, channels = found["shape"]
+    return (height, width, channels), len(found["classes"]), found["provenance"]["train_size"]
+
+
 @functools.cache
 def forward_flops(net: Net, data: str) -> int:
     """Return the floating-point operations of one image through `net` at its published input."""
@@ -37,7 +51,7 @@ def forward_flops(net: Net, data: str) -> int:
 
     from cemfp.models.nets import NETS
 
-    shape, classes, _ = SIZES[data]
+    shape, classes, _ = size_of(data)
     model = NETS[net.name](shape, classes, **dict(net.arguments))
     flops = 2 * sum(_multiplications(layer) for layer in model.submodules)
     tf.keras.backend.clear_session()
@@ -46,7 +60,7 @@ def forward_flops(net: Net, data: str) -> int:
 
 def training_flops(net: Net, data: str, recipe: Recipe, images: int) -> float:
     """Return the floating-point operations of a training on `images` of `data`; 0 means all."""
-    (side, _, _), _, everything = SIZES[data]
+    (side, _, _), _, everything = size_of(data)
     share = 1.0
     if recipe.crop:
         small = (recipe.crop / side) ** 2
