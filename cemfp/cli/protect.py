@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from cemfp.cli import options
+from cemfp.cli import images, options
 
 
 class Time(click.ParamType):
@@ -41,7 +41,7 @@ def _names(ctx: click.Context, param: click.Parameter, text: str | None) -> tupl
 
 @click.command()
 @click.argument("model", metavar="MODEL")
-@options.data
+@images.data
 @click.option(
     "--out", type=options.PATH, callback=options.directory, required=True, help="Directory."
 )
@@ -70,7 +70,11 @@ def _names(ctx: click.Context, param: click.Parameter, text: str | None) -> tupl
     "separates nets kept for that]",
 )
 @click.option(
-    "--size", type=click.IntRange(1), default=50, show_default=True, help="Inputs wanted."
+    "--inputs",
+    type=click.IntRange(1),
+    default=50,
+    show_default=True,
+    help="Inputs of the fingerprint.",
 )
 @options.seed
 @functools.partial(options.inputs, default=options.AUTO)
@@ -108,6 +112,7 @@ def protect(
       cemfp protect my_model.keras --data photos/ --out protected/ --budget 2h
       cemfp verify protected/fingerprint.cemfp suspect.tflite
     """
+    from cemfp.data import job_name
     from cemfp.owner.planning import Wish, plan_protection
     from cemfp.owner.protect import protect as carry_out
     from cemfp.storage.store import Store
@@ -115,7 +120,8 @@ def protect(
     cluster = {name: values.pop(name) for name in ("executor", "address")}
     if cluster["address"] and cluster["executor"] != "ray":
         raise click.UsageError("--address needs --executor ray.")
-    wish, root = Wish(model=model, **values), store or out / "store"
+    spec = images.fitted(values.pop("data"), images.shape_of(Path(model)))
+    wish, root = Wish(model=model, data=job_name(spec), **values), store or out / "store"
     if dry_run:
         plan_protection(wish, out, Store(root), say=click.echo, keep=False)
         return

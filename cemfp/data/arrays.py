@@ -105,8 +105,15 @@ def from_python(target: str) -> Arrays:
     Raises:
         DataError: There is no such function, it raises, or returns something else.
     """
-    made = _call(target)
-    name = target.replace(":", ".")
+    return from_value(target.replace(":", "."), _call(target))
+
+
+def from_value(name: str, made: Any) -> Arrays:
+    """Take (images, labels), such pairs for training and test, or a `Dataset`.
+
+    Raises:
+        DataError: It is something else.
+    """
     if isinstance(made, Dataset):
         parts = {part: getattr(made, part) for part in PARTS}
         pairs = {part: (own.images, own.labels) for part, own in parts.items()}
@@ -117,7 +124,7 @@ def from_python(target: str) -> Arrays:
             return Arrays(name, {k: (np.asarray(x), np.asarray(y)) for k, (x, y) in pairs.items()})
         return Arrays(name, {"": (np.asarray(made[0]), np.asarray(made[1]))})
     raise DataError(
-        f"expected (images, labels), two of them, or a Dataset from python:{target}. "
+        f"expected (images, labels), two of them, or a Dataset from {name}. "
         f"Received: {type(made).__name__}"
     )
 

@@ -182,7 +182,7 @@ def _shape(looks: dict[str, Look], spec: DataSpec, root: Path) -> tuple[tuple[in
         common = ", ".join(f"{h}x{w} ({n})" for (h, w), n in sizes.most_common(3))
         raise DataError(
             f"expected images of one size in {root}. Received: {len(sizes)} sizes, most often "
-            f"{common}; add --size HxW to resize them"
+            f"{common}; add --image-size HxW to resize them"
         )
     grey = all(found.grey for found in looks.values())
     return spec.size or next(iter(sizes)), spec.channels or (1 if grey else 3)

@@ -14,12 +14,10 @@ from cemfp.fingerprint.characteristic import random_starts
 from cemfp.fingerprint.models import ChoosesPrecision, Method, Models, Progress, Starts
 from cemfp.fingerprint.selection import Shortfall, select
 from cemfp.fingerprint.sensitive import SensitiveSamples, choose
-from cemfp.models.classifier import Classifier
 from cemfp.models.source import Source
 from cemfp.numerics import metrics, ops
 
 CONTROLS = 50  # ordinary images in a fingerprint
-ASKED_FOR_EACH = 2  # images that a source which only answers is asked for each starting image
 NO_BALL = 1.0  # a radius that allows every image
 # In place of a data set's provenance.
 NO_DATA = {"name": "none", "note": "made from noise, without data", "stand_in": False}
@@ -173,11 +171,8 @@ def choose_starts(
         raise FingerprintFailure(
             f"{method.name}: expected a data set to start from. Received: none; name one."
         )
-    test = dataset.test
-    if not isinstance(source, Classifier) and len(test) > ASKED_FOR_EACH * count:
-        test = test.sample(ASKED_FOR_EACH * count, seed=seed)  # each answer may cost something
-    labels = source.predict_labels(test.images)
-    split = starting_images(labels, test, count, starts=method.starts, seed=seed)
+    labels = source.predict_labels(dataset.test.images)
+    split = starting_images(labels, dataset.test, count, starts=method.starts, seed=seed)
     if len(split):
         return split
     answers, advice = {

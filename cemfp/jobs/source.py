@@ -19,7 +19,6 @@ from cemfp.suspects import Suspect, open_suspect
 from cemfp.suspects.source import AskedSource
 
 ASKED, ACCURACY = "asked.json", "accuracy.json"
-ASKED_IMAGES = 1_000  # that tell a black box's accuracy
 LOGS = "queries"  # in the store: answers outlive the job that asked
 
 # Functions given in Python, by their identity; they live in this process alone.
@@ -60,8 +59,6 @@ class OwnSource(Job):
         else:
             open_own(Path(self.spec), self.convention).save(out)
         test = dataset.test
-        if self.asked and len(test) > ASKED_IMAGES:
-            test = test.sample(ASKED_IMAGES, seed=0)  # each answer may cost something
         progress(f"{len(test)} test images")
         accuracy = load_source(out).accuracy(test.images, test.labels)
         write_atomic(out / ACCURACY, json.dumps({"test_accuracy": accuracy}).encode())
@@ -85,30 +82,25 @@ class Asking:
     log: str
 
     def open(self) -> AskedSource:
-        """Return the black box.
-
-        Raises:
-            SuspectError: It cannot be opened.
-        """
-        suspect = LIVE.get(self.sha256)
-        if suspect is None:
-            suspect = open_suspect(
-                self.spec,
-                input_shape=self.input_shape,
-                classes=self.classes,
-                convention=self.convention,
-            )
+        """Return the black box."""
         log = Path(self.log)
         log.parent.mkdir(parents=True, exist_ok=True)
         return AskedSource(
             self.spec,
-            suspect,
+            self._suspect,
             input_shape=self.input_shape,
             classes=self.classes,
             sha256=self.sha256,
             convention=self.convention,
             log=log,
         )
+
+    def _suspect(self) -> Suspect:
+        """Who answers."""
+        if self.sha256 in LIVE:
+            return LIVE[self.sha256]
+        shape, fed = self.input_shape, self.convention
+        return open_suspect(self.spec, input_shape=shape, classes=self.classes, convention=fed)
 
 
 def load_source(directory: Path) -> Classifier | AskedSource:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from cemfp.data import load
+from cemfp.data import Dataset, load
 from cemfp.jobs.source import OwnSource, identity, open_own
+from cemfp.models.classifier import Classifier
 from cemfp.models.convention import UNIT, Convention
 from cemfp.models.directory import CONFIG, KERAS_FILE
 from cemfp.models.source import Source
@@ -50,3 +51,18 @@ def open_source(
     given = UNIT if (Path(spec) / CONFIG).is_file() else convention
     found = probe(spec, open_as, load(data), given)
     return dataclasses.replace(job, convention=found.convention), found
+
+
+def open_white_box(
+    path: Path, dataset: Dataset, convention: Convention | None = None
+) -> Classifier:
+    """Open a Keras file or a classifier directory, in the convention in which it does its task.
+
+    Raises:
+        NotItsTask: It is right on hardly more than chance.
+        ClassifierError: It cannot be opened.
+    """
+    given = UNIT if (path / CONFIG).is_file() else convention
+    found = probe(str(path), lambda chosen: open_own(path, chosen), dataset, given)
+    assert isinstance(found.source, Classifier)
+    return found.source

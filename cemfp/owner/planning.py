@@ -40,7 +40,7 @@ class Wish:
         nets: `same`, or names in `NETS`; none means what is usual.
         surrogates, references: How many of them in all; None means what the budget allows.
         epsilon: L-inf radius on the [0, 1] scale; None chooses one.
-        size: Inputs wanted.
+        inputs: Inputs wanted.
         seed: Decides every random choice.
         convention: How the model wants its images; None finds out.
     """
@@ -52,7 +52,7 @@ class Wish:
     surrogates: int | None = None
     references: int | None = None
     epsilon: float | None = None
-    size: int = 50
+    inputs: int = 50
     seed: int = 0
     convention: Convention | None = None
 
@@ -88,9 +88,11 @@ def _owner(wish: Wish, job: OwnSource, source: Source, dataset: Dataset) -> Owne
     """Return what the nets are, and how they learn."""
     names = wish.nets or ((means.usual_net(dataset).name,) if job.asked else (SAME,))
     nets = tuple(means.same_net(source) if name == SAME else Net(name) for name in names)
-    recipe = means.recipe(dataset, batch_norm=all(means.has_batch_norm(net, dataset) for net in nets))
+    recipe = means.recipe(
+        dataset, batch_norm=all(means.has_batch_norm(net, dataset) for net in nets)
+    )
     other = means.usual_net(dataset)
-    return Owner(job, wish.data, nets, other, recipe, wish.size, wish.seed)
+    return Owner(job, wish.data, nets, other, recipe, wish.inputs, wish.seed)
 
 
 def _plan(wish: Wish, owner: Owner, out: Path, store: Store, say: Say, keep: bool) -> Schedule:

@@ -12,11 +12,11 @@ from typing import Any
 
 from cemfp.data import load
 from cemfp.engine.executors import Outcome
-from cemfp.engine.jobs import Job
+from cemfp.engine.jobs import Job, obtain, plan
 from cemfp.engine.local import run_local
 from cemfp.fingerprint.artifact import Fingerprint
 from cemfp.jobs.fingerprint import FINGERPRINT, read_rows
-from cemfp.jobs.source import ACCURACY, load_source
+from cemfp.jobs.source import ACCURACY, LIVE, load_source
 from cemfp.owner import report
 from cemfp.owner.jobs import Protection
 from cemfp.owner.planning import Say, Wish, plan_protection
@@ -89,6 +89,11 @@ def protect(
 def _run(
     jobs: Sequence[Job], *, store: Store, progress: bool, executor: str, address: str | None
 ) -> Outcome:
+    if LIVE:
+        # A function that was given in Python answers in this process only.
+        for job in plan(jobs):
+            if not job.heavy and all(store.has(need.key()) for need in job.dependencies()):
+                obtain(job, store)
     if executor == "ray":
         from cemfp.engine.on_ray import run_on_ray
 
@@ -102,14 +107,14 @@ def _make(
     protection: Protection, out: Path, store: Store, run: Run, *, say: Say, classes: Sequence[str]
 ) -> Protected:
     """Train, make the fingerprint, set its threshold, test it, and write files and report."""
-    plan = protection.plan
+    todo = protection.plan
     say(f"1/4 Training {len(protection.nets)} nets: copies of the model, and independent ones.")
     _obtain(run, protection.nets)
     say("2/4 Making the fingerprint, and its threshold from nets that did not make it.")
     radius, tried = _choose_radius(protection, store, run, say)
     say(
-        f"3/4 Self-test: stealing the model in {len(plan.thefts)} ways, and training "
-        f"{plan.unseen} independent nets that nobody used before."
+        f"3/4 Self-test: stealing the model in {len(todo.thefts)} ways, and training "
+        f"{todo.unseen} independent nets that nobody used before."
     )
     _obtain(run, [*protection.thefts.values(), *protection.unseen])
     made = store.get(protection.calibrated(radius).key()) / FINGERPRINT

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,8 @@ LEAST_PROBABILITY = 1e-30
 class AskedSource:
     """The model to protect, as a black box: it is asked for labels or scores, and never twice.
 
+    It is opened when it is asked first: who finds all answers in the log never needs it.
+
     Attributes:
         name: What the user typed.
         role, origin: Those of a source.
@@ -42,7 +45,7 @@ class AskedSource:
     def __init__(
         self,
         name: str,
-        suspect: Suspect,
+        opener: Callable[[], Suspect],
         *,
         input_shape: tuple[int, int, int],
         classes: int,
@@ -55,9 +58,7 @@ class AskedSource:
         self.config = ClassifierConfig(
             "black-box", input_shape, classes, {}, role=self.role, origin=self.origin
         )
-        # Answers are remembered for numbers as they reach the model, whatever the convention.
-        self._suspect = suspect.suspect if isinstance(suspect, Fed) else suspect
-        self._memory = QueryLog()
+        self._opener, self._memory = opener, QueryLog()
 
     def __repr__(self) -> str:
         return f"{self.name} (a black box)"
@@ -88,12 +89,22 @@ class AskedSource:
         """Return the share of images whose top-1 label is right."""
         return float(np.mean(self.predict_labels(images) == labels))
 
+    def _ask(self, images: np.ndarray) -> Any:
+        return self._suspect(images)
+
+    @functools.cached_property
+    def _suspect(self) -> Suspect:
+        """Who answers: opened when the first question comes that the log does not answer."""
+        suspect = self._opener()
+        return suspect.suspect if isinstance(suspect, Fed) else suspect
+
     def _logits(self, images: np.ndarray) -> np.ndarray:
         scale = np.float32(255 if images.dtype == np.uint8 else 1)
         floats = images.astype(np.float32) / scale
 
         def ask(log: QueryLog) -> np.ndarray:
-            remembered = Remembered(self._suspect, log)
+            # Remembered are numbers as they reach the model, whatever the convention.
+            remembered = Remembered(self._ask, log)
             return answer_scores(Fed(remembered, self.convention), floats, self.classes)
 
         return as_logits(self._with_log(ask), self.classes)
