@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -125,13 +126,17 @@ def schedule(
     steps = _steps(rates, budget, len(radii))
     full = min(max(math.ceil(ENOUGH_STEPS / rates.steps_per_epoch), FEWEST_EPOCHS), MOST_EPOCHS)
     least = math.ceil(full * LEAST_SHARE)
-    tries = (
-        _priced(Schedule(*level, epochs, tuple(always), radii, steps), rates, always)
-        for level, epochs in _tries(levels, full, least)
+    smallest = Schedule(*levels[0], least, tuple(always), radii, STEPS[-1])
+    tries = itertools.chain(
+        (
+            Schedule(*level, epochs, tuple(always), radii, steps)
+            for level, epochs in _tries(levels, full, least)
+        ),
+        [smallest],
     )
-    chosen = next((tried for tried in tries if tried.seconds <= budget), None)
+    priced = (_priced(tried, rates, always) for tried in tries)
+    chosen = next((tried for tried in priced if tried.seconds <= budget), None)
     if chosen is None:
-        smallest = Schedule(*levels[0], least, tuple(always), radii, steps)
         needed = _priced(smallest, rates, always).seconds
         raise BudgetError(
             f"expected a budget for at least {smallest.nets} nets of {least} epochs, about "

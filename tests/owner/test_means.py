@@ -1,0 +1,35 @@
+"""Times, recipes and nets that an owner gets who does not say."""
+
+import pytest
+
+from cemfp.data import load
+from cemfp.jobs.train import Net
+from cemfp.owner import means
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("2h", 7200), ("20m", 1200), ("1h30m", 5400), ("90s", 90), ("0.5h", 1800), (" 1H ", 3600)],
+)
+def test_times(text, expected):
+    assert means.seconds(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", "20", "m", "0m", "1h 30m", "-1h", "1d", "30m1h"])
+def test_times_that_are_none(text):
+    with pytest.raises(ValueError, match="such as 2h, 20m or 1h30m"):
+        means.seconds(text)
+
+
+def test_nets_with_batch_norm_and_without():
+    digits = load("digits")
+    assert means.has_batch_norm(Net("resnet20", (("width", 4), ("depth", 8))), digits)
+    assert not means.has_batch_norm(Net("cnn1"), digits)
+    assert means.recipe(digits, batch_norm=True).optimizer == "sgd"
+    assert means.recipe(digits, batch_norm=False).optimizer == "adam"
+
+
+def test_digits_are_not_mirrored():
+    recipe = means.recipe(load("digits"), batch_norm=True)
+    assert not recipe.flip and recipe.pad == 0 and recipe.batch_size == 64
+    assert means.usual_net(load("digits")) == Net("resnet20")

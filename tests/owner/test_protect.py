@@ -1,0 +1,170 @@
+"""The owner's whole way on digits, with nets of seconds: each job for real, in this process."""
+
+import dataclasses
+import json
+import re
+import time
+
+import numpy as np
+import pytest
+
+import cemfp
+from cemfp.data import load
+from cemfp.engine.executors import Outcome
+from cemfp.engine.jobs import obtain, plan
+from cemfp.fingerprint.artifact import Fingerprint
+from cemfp.jobs.source import LIVE, identity
+from cemfp.jobs.train import Net
+from cemfp.models.classifier import Classifier
+from cemfp.models.convention import COMMON, Convention
+from cemfp.owner.jobs import Owner, Protection
+from cemfp.owner.opening import open_source
+from cemfp.owner.probe import NotItsTask, probe
+from cemfp.owner.protect import REPORT, SUMMARY, ProtectionError, _make
+from cemfp.owner.schedule import Schedule
+from cemfp.owner.self_test import INDEPENDENT, ITSELF, STOLEN
+from cemfp.storage.store import Store
+from cemfp.training.recipe import Recipe
+
+NET = Net("resnet20", (("width", 4), ("depth", 8)))
+RECIPE = Recipe(batch_size=64, learning_rate=0.1, flip=False, pad=0, precision="float32")
+PLAN = Schedule((2, 1), (2, 1), 1, 12, ("quantize", "ftal"), (0.3,), 60)
+CLASSES = load("digits").classes
+
+
+class Runs:
+    """Obtains jobs in this process, and remembers what was asked of it."""
+
+    def __init__(self, store):
+        self.store, self.jobs = store, []
+
+    def __call__(self, jobs):
+        before = {job.key() for job in plan(jobs) if self.store.has(job.key())}
+        for job in jobs:
+            obtain(job, self.store)
+        self.jobs += [job for job in plan(jobs) if job.key() not in before]
+        return Outcome(tuple(jobs), (), (), 0.0)
+
+
+def protection_of(spec, store, plan=PLAN, size=20):
+    source, found = open_source(str(spec), "digits", store)
+    return Protection(Owner(source, "digits", (NET,), NET, RECIPE, size), plan), found
+
+
+@pytest.fixture(scope="module")
+def made(tiny_zoo, tmp_path_factory):
+    """Everything, once: what it said, what it ran, and where it is."""
+    out = tmp_path_factory.mktemp("protected")
+    store, said = Store(out / "store"), []
+    protection, _ = protection_of(tiny_zoo.path("source"), store)
+    runs = Runs(store)
+    result = _make(protection, out, store, runs, say=said.append, classes=CLASSES)
+    return dataclasses.make_dataclass("Made", ["out", "said", "runs", "result", "protection"])(
+        out, said, runs, result, protection
+    )
+
+
+def test_what_is_written(made):
+    held = Fingerprint.load(made.result.path)
+    assert 0 < len(held) <= 20 and held.calibration is not None and held.epsilon == 0.3
+    summary = json.loads((made.out / SUMMARY).read_bytes())
+    assert summary["inputs"] == len(held) and summary["plan"]["surrogates"] == [2, 1]
+    assert [row["is"] for row in summary["self_test"]] == [ITSELF, STOLEN, STOLEN, INDEPENDENT]
+    page = (made.out / REPORT).read_text("utf-8")
+    assert page.count("data:image/png;base64,") == 2 and 'src="http' not in page
+    assert "stand-in" in page and held.source_sha256 in page
+
+
+def test_the_source_and_its_eight_bit_copy_are_recognised(made):
+    by_name = {one.name: one for one in made.result.judged}
+    assert by_name["the model itself"].verdict.cae_accuracy == 1.0
+    assert by_name["weights at 8 bits"].right
+    assert any(line.startswith("Survives: ") for line in made.said)
+    assert any(re.fullmatch(r"Independent nets accused: \d of 1.*", line) for line in made.said)
+
+
+def test_roles_do_not_mix(made):
+    protection = made.protection
+    groups = [protection.defender.everyone, protection.calibration.everyone, protection.unseen]
+    seeds = [job.seed for jobs in groups for job in jobs]
+    assert len(set(seeds)) == len(seeds) == 7
+    record = made.result.fingerprint.calibration
+    hashes = {*record.surrogate_sha256, *record.reference_sha256}
+    unseen = Classifier.load(made.runs.store.get(protection.unseen[0].key()))
+    assert len(hashes) == 2 and unseen.weights_sha256 not in hashes
+
+
+def test_a_second_run_does_nothing_again(made):
+    again, said = Runs(made.runs.store), []
+    _make(made.protection, made.out, made.runs.store, again, say=said.append, classes=CLASSES)
+    assert again.jobs == [] and said == made.said
+
+
+def test_no_radius_that_separates_is_an_error_that_helps(made):
+    tiny = dataclasses.replace(PLAN, radii=(1e-6,))
+    protection = dataclasses.replace(made.protection, plan=tiny)
+    with pytest.raises(ProtectionError, match=r"give more time .*, more images, or a larger"):
+        _make(
+            protection, made.out / "other", made.runs.store, made.runs, say=print, classes=CLASSES
+        )
+    assert not (made.out / "other").exists()
+
+
+def test_a_black_box_is_asked_each_image_once(tiny_zoo, tmp_path):
+    source, asked = tiny_zoo.load("source"), []
+
+    def answer(images):
+        asked.extend(image.tobytes() for image in images)
+        return source.predict_labels(images / 255.0)
+
+    spec, store = "python:nowhere:answer", Store(tmp_path / "store")
+    LIVE[identity(spec)] = answer
+    try:
+        short = dataclasses.replace(PLAN, surrogates=(1, 1), references=(1, 1), thefts=("retrain",))
+        protection, found = protection_of(spec, store, short)
+        assert "with [0, 255]" in found.words and found.convention == COMMON["[0, 255]"]
+        result = _make(
+            protection, tmp_path, store, Runs(store), say=lambda line: None, classes=CLASSES
+        )
+    finally:
+        del LIVE[identity(spec)]
+    assert len(set(asked)) == len(asked)
+    # 1,200 + 597 images, 60 candidates, and 40 images in each other convention of grey images.
+    assert 1_797 + 20 < len(asked) <= 1_797 + 60 + 3 * 40
+    assert result.judged[0].truth == ITSELF and result.judged[0].verdict.cae_accuracy == 1.0
+    assert result.fingerprint.source_sha256 == identity(spec)
+
+
+def test_conventions_are_found_and_said(tiny_zoo):
+    source = tiny_zoo.load("source")
+
+    class Fed:
+        def __init__(self, convention):
+            self.convention = convention
+
+        def predict_labels(self, images):
+            return source.predict_labels((self.convention(images) + 1) / 2)
+
+    found = probe("net", Fed, load("digits"))
+    assert found.convention == COMMON["[-1, 1]"] and found.words.endswith("(40 test images)")
+    with pytest.raises(NotItsTask, match=r"hardly more than chance .* --classes"):
+        probe("net", lambda c: _Constant(), load("digits"))
+    assert probe("net", Fed, load("digits"), Convention(2.0, -1.0)).convention.scale == 2.0
+
+
+class _Constant:
+    def predict_labels(self, images):
+        return np.zeros(len(images), np.int64)
+
+
+def test_importing_the_package_is_quick():
+    import subprocess
+    import sys
+
+    code = "import sys, cemfp; assert 'numpy' not in sys.modules; print(sorted(cemfp.__all__))"
+    started = time.monotonic()
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "'protect'" in shown.stdout and time.monotonic() - started < 30
+    assert {"protect", "Fingerprint"} <= set(dir(cemfp))
+    with pytest.raises(AttributeError, match="no attribute 'unknown'"):
+        cemfp.unknown  # noqa: B018
