@@ -10,6 +10,7 @@ import click
 
 from cemfp import __version__
 from cemfp.cli.attacks import attack
+from cemfp.cli.data import data
 from cemfp.cli.demo import demo
 from cemfp.cli.detection import detect
 from cemfp.cli.errors import Failure, one_line_errors, terminable
@@ -62,6 +63,6 @@ def main(debug: bool) -> None:
 
 for command in (
     *(train, pretrained, evaluate, fingerprint, calibrate, verify),
-    *(attack, detect, inspect, models, demo, study),
+    *(attack, detect, data, inspect, models, demo, study),
 ):
     main.add_command(command)
