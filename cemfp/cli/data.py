@@ -54,7 +54,7 @@ def data(data: DataSpec, as_json: bool, sheet: Path | None, force: bool) -> None
 
     \b
     Example:
-      cemfp data photos --size 64x64 --sheet photos.png
+      cemfp data photos --image-size 64x64 --sheet photos.png
     """
     from cemfp.data import job_name, load
     from cemfp.data.description import describe

@@ -85,10 +85,15 @@ def _option(text: str, *, required: bool) -> Callable[..., Any]:
 def _with_options(function: Callable[..., Any], named: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
     def with_spec(
-        *args: Any, data: str | None, classes: Path | None, size: Any, max_damaged: int, **rest: Any
+        *args: Any,
+        data: str | None,
+        classes: Path | None,
+        image_size: Any,
+        max_damaged: int,
+        **rest: Any,
     ) -> Any:
         """Put them together."""
-        return function(*args, data=_spec(data, classes, size, max_damaged), **rest)
+        return function(*args, data=_spec(data, classes, image_size, max_damaged), **rest)
 
     options = (
         named,
@@ -100,7 +105,7 @@ def _with_options(function: Callable[..., Any], named: Callable[..., Any]) -> Ca
             "[default: the order of the names as strings]",
         ),
         click.option(
-            "--size",
+            "--image-size",
             type=Size(),
             metavar="HxW",
             help="Own images: resize them.  [default: the model's input, else all have one size]",
@@ -121,7 +126,7 @@ def _spec(data: str | None, classes: Path | None, size: Any, max_damaged: int) -
 
     if (data is None or data in DATASETS) and (classes or size or max_damaged):
         raise click.UsageError(
-            "--classes, --size and --max-damaged are for images of your own: leave them out, or "
+            "--classes, --image-size and --max-damaged are for images of your own: leave them out, or "
             f"name a folder with --data. Received: --data {data}."
         )
     if data is None:

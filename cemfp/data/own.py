@@ -66,8 +66,8 @@ def _of_files(spec: DataSpec, root: Path, listing: Listing) -> str:
         looks, broken = _look_at(listing.items)
         broken = [(missing, "named, but not there") for missing in listing.missing] + broken
         _check_damaged(broken, spec, root)
-        items = [item for item in _with_parts(listing.items, spec) if item.name in looks]
         size, channels = _shape(looks, spec, root)
+        items = _with_parts([item for item in listing.items if item.name in looks], spec)
         key = key_of(
             {
                 "policy": POLICY,
@@ -182,7 +182,7 @@ def _shape(looks: dict[str, Look], spec: DataSpec, root: Path) -> tuple[tuple[in
         common = ", ".join(f"{h}x{w} ({n})" for (h, w), n in sizes.most_common(3))
         raise DataError(
             f"expected images of one size in {root}. Received: {len(sizes)} sizes, most often "
-            f"{common}; add --size HxW to resize them"
+            f"{common}; add --image-size HxW to resize them"
         )
     grey = all(found.grey for found in looks.values())
     return spec.size or next(iter(sizes)), spec.channels or (1 if grey else 3)

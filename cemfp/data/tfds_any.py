@@ -75,7 +75,7 @@ def _read(builder: Any, split: str, spec: DataSpec) -> tuple[np.ndarray, np.ndar
             image = as_pixels(Image.fromarray(picture), channels, spec.size)[0]
         if images and image.shape != images[0].shape:
             raise ValueError(
-                f"images of {images[0].shape[:2]} and {image.shape[:2]}; add --size HxW"
+                f"images of {images[0].shape[:2]} and {image.shape[:2]}; add --image-size HxW"
             )
         images.append(image)
         labels.append(row["label"])

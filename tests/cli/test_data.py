@@ -36,7 +36,7 @@ def test_it_shows_what_a_folder_holds(run, tmp_path):
     (root / "ant" / "again.png").write_bytes((root / "bee" / "0.png").read_bytes())
     (root / "cat" / "page.png").write_text("<html>")
     (root / ".DS_Store").write_bytes(b"x")
-    settings = ("--max-damaged", 1, "--size", "4x4")
+    settings = ("--max-damaged", 1, "--image-size", "4x4")
     result = run("data", root, *settings, "--sheet", tmp_path / "sheet.png")
     assert result.exit_code == 0, result.output
     assert "pets: 12 training and 4 test images of 3 classes, 4 x 4 x 3, uint8" in result.stdout
@@ -74,8 +74,8 @@ def test_bad_use_is_one_line(fails, tmp_path):
     root = folder(tmp_path / "pets", count=2)
     (root / "cat" / "page.png").write_text("<html>")
     assert "--max-damaged 1" in fails("data", root)
-    assert "224x224" in fails("data", root, "--size", "12")
-    assert "images of your own" in fails("data", "digits", "--size", "8x8")
+    assert "224x224" in fails("data", root, "--image-size", "12")
+    assert "images of your own" in fails("data", "digits", "--image-size", "8x8")
     assert "not there" in fails("data", tmp_path / "nowhere")
     assert "names.txt" in fails("data", root, "--classes", "names.txt")
     assert "expected a PNG" in fails("data", "digits", "--sheet", "x.pdf")
@@ -92,7 +92,7 @@ def test_from_own_images_to_a_fingerprint(run, tmp_path):
     right = json.loads(run("evaluate", net, "--data", large, "--json").stdout)
     assert right["accuracy"] == 1.0
     made = run(
-        *("fingerprint", "misclassified", "--source", net, "--data", large),
+        *("fingerprint", "ipguard", "--source", net, "--data", large),
         *("--size", 2, "--out", tmp_path / "x.cemfp", "--quiet", "--dry-run"),
     )
     assert json.loads(made.stdout)["data"] == str(large)

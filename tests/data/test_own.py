@@ -157,7 +157,7 @@ def test_damaged_files_are_named_and_left_out_on_demand(pets):
 def test_sizes_that_differ_need_a_size(pets):
     Image.fromarray(pixels(90, (9, 9, 3))).save(pets / "cat" / "big.png")
     said = refused(pets)
-    assert "6x5 (15), 9x9 (1)" in said and "--size HxW" in said
+    assert "6x5 (15), 9x9 (1)" in said and "--image-size HxW" in said
     made = load(DataSpec(str(pets), size=(4, 4)))
     assert made.input_shape == (4, 4, 3)
 
