@@ -126,8 +126,8 @@ def _spec(data: str | None, classes: Path | None, size: Any, max_damaged: int) -
 
     if (data is None or data in DATASETS) and (classes or size or max_damaged):
         raise click.UsageError(
-            "--classes, --image-size and --max-damaged are for images of your own: leave them out, or "
-            f"name a folder with --data. Received: --data {data}."
+            "--classes, --image-size and --max-damaged are for images of your own: leave them "
+            f"out, or name a folder with --data. Received: --data {data}."
         )
     if data is None:
         return None
