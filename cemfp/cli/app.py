@@ -10,6 +10,7 @@ import click
 
 from cemfp import __version__
 from cemfp.cli.attacks import attack
+from cemfp.cli.data import data
 from cemfp.cli.demo import demo
 from cemfp.cli.detection import detect
 from cemfp.cli.errors import Failure, one_line_errors, terminable
@@ -63,6 +64,10 @@ def main(debug: bool) -> None:
 
 for command in (
     *(train, pretrained, evaluate, fingerprint, calibrate, verify),
+<<<<<<< HEAD
     *(attack, detect, inspect, models, protect, demo, study),
+=======
+    *(attack, detect, data, inspect, models, demo, study),
+>>>>>>> 375d1c59563cf2dee598e506e1daada2cc473238
 ):
     main.add_command(command)

@@ -65,15 +65,24 @@ class Size(click.ParamType):
 
 def data(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add --data and how own images are read, and give the function one `data`, a `DataSpec`."""
-    return _options(function, required=True, text=HELP)
+    return _with_options(function, _option(HELP, required=True))
 
 
 def optional_data(text: str) -> Callable[..., Any]:
     """Return the same where --data may be left out: `data` then is None."""
-    return lambda function: _options(function, required=False, text=text)
+    return lambda function: _with_options(function, _option(text, required=False))
 
 
-def _options(function: Callable[..., Any], *, required: bool, text: str) -> Callable[..., Any]:
+def data_argument(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the same with an argument DATA in place of the option."""
+    return _with_options(function, click.argument("data", type=DataName(), metavar="DATA"))
+
+
+def _option(text: str, *, required: bool) -> Callable[..., Any]:
+    return click.option("--data", type=DataName(), required=required, metavar="DATA", help=text)
+
+
+def _with_options(function: Callable[..., Any], named: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
     def with_spec(
         *args: Any,
@@ -87,7 +96,7 @@ def _options(function: Callable[..., Any], *, required: bool, text: str) -> Call
         return function(*args, data=_spec(data, classes, image_size, max_damaged), **rest)
 
     options = (
-        click.option("--data", type=DataName(), required=required, metavar="DATA", help=text),
+        named,
         click.option(
             "--classes",
             type=PATH,

@@ -66,8 +66,8 @@ def _of_files(spec: DataSpec, root: Path, listing: Listing) -> str:
         looks, broken = _look_at(listing.items)
         broken = [(missing, "named, but not there") for missing in listing.missing] + broken
         _check_damaged(broken, spec, root)
-        items = [item for item in _with_parts(listing.items, spec) if item.name in looks]
         size, channels = _shape(looks, spec, root)
+        items = _with_parts([item for item in listing.items if item.name in looks], spec)
         key = key_of(
             {
                 "policy": POLICY,

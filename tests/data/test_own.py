@@ -396,7 +396,7 @@ def test_two_processes_at_once_make_one_good_entry(pets, home):
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 def test_an_interrupted_conversion_breaks_no_later_one(tmp_path, home, how):
-    root = folder(tmp_path / "many", count=60, shape=(400, 400, 3))
+    root = folder(tmp_path / "many", count=20, shape=(300, 300, 3))
     code = "import sys; from cemfp.data import load; load(sys.argv[1])"
     process = subprocess.Popen([sys.executable, "-c", code, str(root)], stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 60
@@ -409,7 +409,7 @@ def test_an_interrupted_conversion_breaks_no_later_one(tmp_path, home, how):
     if how == signal.SIGINT:
         assert not list(home.glob("tmp/*"))
     made = load(str(root))
-    assert len(made.train) == 144 and not list(home.glob("tmp/*"))
+    assert len(made.train) == 48 and not list(home.glob("tmp/*"))
 
 
 def test_settings_that_mean_nothing_are_refused():
