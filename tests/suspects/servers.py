@@ -4,6 +4,7 @@ import base64
 import contextlib
 import io
 import json
+import struct
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -156,3 +157,90 @@ def read_image(content):
     with PIL.Image.open(io.BytesIO(content)) as image:
         pixels = np.asarray(image, np.float32) / 255
     return pixels if pixels.ndim == 3 else pixels[..., None]
+
+
+TYPES = {"FP16": "<f2", "FP32": "<f4", "FP64": "<f8", "UINT8": "<u1", "INT64": "<i8"}
+
+
+class OpenInference:
+    """Open Inference Protocol, version 2, REST, with the binary tensor extension of Triton.
+
+    `answer` maps images (n, ...) as sent to scores (n, C), labels (n,) or texts.
+    """
+
+    def __init__(self, answer, *, shape=(-1, 2, 2, 1), datatype="FP32", extensions=(), named=True,
+                 output="FP64", size=(-1, 3)):  # fmt: skip
+        self.answer, self.shape, self.datatype, self.named = answer, shape, datatype, named
+        self.extensions, self.output, self.size = list(extensions), output, size
+
+    def __call__(self, method, path, headers, body):
+        if (method, path) == ("GET", "/v2"):
+            raise Reply(200, {"name": "any", "version": "1", "extensions": self.extensions})
+        if (method, path) == ("GET", "/v2/models/m"):
+            raise Reply(200, self.facts())
+        if (method, path) == ("POST", "/v2/models/m/infer"):
+            self.infer(headers, body)
+        raise Reply(404, {"error": "unknown model"})
+
+    def facts(self):
+        facts = {"name": "m", "versions": ["1"], "platform": "test"}
+        if not self.named:
+            return facts | {"inputs": [], "outputs": []}
+        return facts | {
+            "inputs": [{"name": "x", "datatype": self.datatype, "shape": list(self.shape)}],
+            "outputs": [{"name": "y", "datatype": self.output, "shape": list(self.size)}],
+        }
+
+    def infer(self, headers, body):
+        cut = int(headers.get("Inference-Header-Content-Length") or len(body))
+        question = json.loads(body[:cut])
+        (tensor,) = question["inputs"]
+        if self.named and tensor["name"] != "x":
+            raise Reply(400, {"error": f"unexpected inference input '{tensor['name']}'"})
+        if self.named and tensor["datatype"] != self.datatype:
+            raise Reply(400, {"error": f"inference input data-type is '{tensor['datatype']}'"})
+        rest, size = body[cut:], tensor.get("parameters", {}).get("binary_data_size")
+        if size is not None and (size != len(rest) or "binary_tensor_data" not in self.extensions):
+            raise Reply(400, {"error": "unexpected binary data"})
+        answer = np.asarray(self.answer(self.images(tensor, rest)))
+        binary = question.get("parameters", {}).get("binary_data_output", False)
+        self.reply(answer, binary)
+
+    def images(self, tensor, rest):
+        if tensor["datatype"] == "BYTES":
+            if rest:
+                files = _split(rest)
+            else:
+                assert tensor["parameters"] == {"content_type": "base64"}
+                files = [base64.b64decode(x) for x in tensor["data"]]
+            return np.stack([read_image(x) for x in files])
+        kind = TYPES[tensor["datatype"]]
+        data = np.frombuffer(rest, kind) if rest else np.array(tensor["data"], kind).ravel()
+        return data.reshape(tensor["shape"])
+
+    def reply(self, answer, binary):
+        output = {"name": "y", "datatype": self.output, "shape": list(answer.shape)}
+        head = {"model_name": "m", "outputs": [output]}
+        if not binary:
+            output["data"] = answer.ravel().tolist()
+            raise Reply(200, head)
+        if self.output == "BYTES":
+            texts = [str(x).encode() for x in answer.ravel()]
+            content = b"".join(struct.pack("<I", len(x)) + x for x in texts)
+        else:
+            content = answer.astype(TYPES[self.output]).tobytes()
+        output["parameters"] = {"binary_data_size": len(content)}
+        start = json.dumps(head).encode()
+        raise Reply(200, start + content, {
+            "Content-Type": "application/octet-stream",
+            "Inference-Header-Content-Length": str(len(start)),
+        })  # fmt: skip
+
+
+def _split(content):
+    files = []
+    while content:
+        (length,) = struct.unpack("<I", content[:4])
+        files.append(content[4 : 4 + length])
+        content = content[4 + length :]
+    return files

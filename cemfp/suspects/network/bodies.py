@@ -24,7 +24,7 @@ def encode(api: Api, images: np.ndarray) -> tuple[bytes, dict[str, str]]:
         SuspectError: The images cannot be written so.
     """
     if api.body.json is not None:
-        return json.dumps(fill(api, images)).encode(), JSON
+        return to_json(fill(api, images)), JSON
     if len(images) != 1:
         raise SuspectError("expected one image at a time for this body: leave --batch out.")
     file = as_file(images[0], api.image)
@@ -32,6 +32,14 @@ def encode(api: Api, images: np.ndarray) -> tuple[bytes, dict[str, str]]:
     if api.body.raw:
         return file, {"content-type": kind}
     return _form(str(api.body.form), file, api.image.format, api.body.fields)
+
+
+def to_json(value: Any) -> bytes:
+    """Return the JSON of a question; numbers that JSON has not are refused."""
+    try:
+        return json.dumps(value, allow_nan=False).encode()
+    except ValueError:
+        raise SuspectError("expected finite numbers in an image.") from None
 
 
 def fill(api: Api, images: np.ndarray) -> Any:

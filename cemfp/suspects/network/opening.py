@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from cemfp.suspects.base import SuspectError
-from cemfp.suspects.network import tf_serving
+from cemfp.suspects.network import open_inference, tf_serving
 from cemfp.suspects.network.client import Client
 from cemfp.suspects.network.connection import Connection
 from cemfp.suspects.network.remote import Remote
@@ -22,9 +22,11 @@ def open_address(address: str, connection: Connection) -> Remote:
     if re.search("/v1/models/[^/]", address):
         client = Client(connection, address)
         return Remote(tf_serving.describe(client, address, connection.output), client)
+    if re.search("/v2/models/[^/]", address):
+        return open_inference.open_model(Client(connection, address), address, connection.output)
     raise SuspectError(
-        "expected an address like http://host:8501/v1/models/NAME or a description of the API in "
-        "an .yaml file. Received: another address."
+        "expected an address like http://host:8501/v1/models/NAME or http://host:8080/v2/models/"
+        "NAME, or a description of the API in a .yaml file. Received: another address."
     )
 
 

@@ -81,12 +81,12 @@ def said(body: bytes) -> str:
         text = html.unescape(re.sub(r"(?s)<(script|style).*?</\1>|<[^>]*>", " ", text))
     else:
         text = _text(value)
-    text = " ".join(text.split())
-    return f": {quoted(text)}" if text else "."
+    return f": {quoted(text)}" if text.strip() else "."
 
 
 def quoted(text: str) -> str:
     """Return a stranger's text, bounded, without anything that a terminal obeys."""
+    text = " ".join(text[: 50 * QUOTED].split())
     short = text if len(text) <= QUOTED else f"{text[:QUOTED]}..."
     plain = "".join(
         c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode()
