@@ -14,11 +14,13 @@ import click
 
 from cemfp.cli import options
 from cemfp.cli.errors import Failure
+from cemfp.suspects import names
+from cemfp.suspects.network.connection import TIMEOUT, Connection
 from cemfp.suspects.pace import DEADLINE, Pace
 
 if TYPE_CHECKING:
     from cemfp.fingerprint.artifact import Fingerprint
-    from cemfp.suspects import QueryLog, Remembered, Suspect
+    from cemfp.suspects import QueryLog, Suspect
 
 SUFFIX = ".queries.jsonl"
 COUNT = click.IntRange(1)
@@ -35,6 +37,9 @@ class Asking:
         rate: Questions a second.
         deadline: Seconds for all of it.
         log: File of queries and answers.
+        headers: Of HTTP requests.
+        timeout: Seconds for one request.
+        output: Which of several outputs to read.
     """
 
     budget: int | None
@@ -42,15 +47,19 @@ class Asking:
     rate: float | None
     deadline: float
     log: Path | None
+    headers: tuple[str, ...]
+    timeout: float
+    output: str | None
 
     @property
     def remembers(self) -> bool:
         """Whether anything was typed that needs the queries counted."""
         return any(x is not None for x in (self.budget, self.batch, self.rate, self.log))
 
-    def pace(self) -> Pace:
-        """The bounds; their deadline begins now."""
-        return Pace(rate=self.rate, deadline=self.deadline)
+    def connection(self) -> Connection:
+        """How to reach a server; the deadline begins now."""
+        pace = Pace(rate=self.rate, deadline=self.deadline, say=_say)
+        return Connection(self.headers, self.timeout, pace, self.output)
 
 
 def asking(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -93,13 +102,29 @@ def asking(function: Callable[..., Any]) -> Callable[..., Any]:
             help="File that keeps every query and answer: the next run goes on from it, and asks "
             f"nothing twice.  [default: over the network FILE.….{SUFFIX[1:]}, else none]",
         ),
+        click.option(
+            "--header",
+            "headers",
+            multiple=True,
+            metavar="'NAME: VALUE'",
+            help="Header of HTTP requests, repeatable. Credentials come from the environment: "
+            "'Authorization: Bearer ${TOKEN}'; a netrc file works, too.",
+        ),
+        click.option(
+            "--timeout",
+            type=SECONDS,
+            default=TIMEOUT,
+            show_default=True,
+            help="Seconds for one HTTP request.",
+        ),
+        click.option("--output", help="Which of several outputs of a server's model to read."),
     )
     return functools.reduce(lambda inner, option: option(inner), reversed(made), with_asking)
 
 
 @contextlib.contextmanager
 def kept_log(
-    asking: Asking, file: Path, fingerprint: Fingerprint, suspect: str, *, always: bool
+    asking: Asking, file: Path, fingerprint: Fingerprint, suspect: str
 ) -> Iterator[QueryLog]:
     """Yield the log of the queries; say what it holds when the block begins and ends.
 
@@ -107,16 +132,15 @@ def kept_log(
         asking: Options.
         file: Of the fingerprint; the log is kept beside it.
         fingerprint: What is asked.
-        suspect: What the log is of, without credentials.
-        always: Keep one in any case.
+        suspect: As typed.
     """
     from cemfp.suspects import NoAnswer, QueryLog
 
-    path = asking.log
-    if path is None and always:
-        short = hashlib.sha256(suspect.encode()).hexdigest()[:8]
+    path, name = asking.log, names.identity(suspect)
+    if path is None and names.is_remote(suspect):
+        short = hashlib.sha256(name.encode()).hexdigest()[:8]
         path = file.with_name(f"{file.name}.{short}{SUFFIX}")
-    about = {"suspect": suspect, "fingerprint": _hash(fingerprint)}
+    about = {"suspect": name, "fingerprint": _hash(fingerprint)}
     with QueryLog(path, about) as log:
         known, before = len(log.answers), log.asked
         if path is not None:
@@ -167,14 +191,15 @@ def ask_first(fingerprint: Fingerprint, suspect: Suspect, controls: int | None) 
 
 
 def remembering(
-    asking: Asking, log: QueryLog, pace: Pace, *, batch: int | None = None
-) -> Callable[[Suspect], Remembered]:
-    """Return what puts the log, the pace and the budget around a suspect."""
+    asking: Asking, log: QueryLog, pace: Pace, *, remote: bool
+) -> Callable[[Suspect], Suspect] | None:
+    """Return what puts the log, the pace and the budget around a suspect, if it needs them."""
     from cemfp.suspects import Remembered
 
-    return functools.partial(
-        Remembered, log=log, pace=pace, batch=asking.batch or batch, budget=asking.budget
-    )
+    if not remote and not asking.remembers:
+        return None
+    batch = asking.batch or (1 if remote else None)
+    return functools.partial(Remembered, log=log, pace=pace, batch=batch, budget=asking.budget)
 
 
 def facts(log: QueryLog) -> dict[str, Any]:
@@ -186,3 +211,7 @@ def _hash(fingerprint: Fingerprint) -> str:
     """SHA-256 of what is asked and what it should be answered; a calibration changes neither."""
     parts = [fingerprint.inputs, fingerprint.keys, fingerprint.controls]
     return hashlib.sha256(b"".join(a.tobytes() for a in parts if a is not None)).hexdigest()
+
+
+def _say(text: str) -> None:
+    click.echo(text, err=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,10 +14,11 @@ from cemfp.cli import options
 from cemfp.cli.asking import Asking
 from cemfp.cli.work import echo_json
 from cemfp.models.convention import UNIT, Convention
+from cemfp.suspects import names
 
 if TYPE_CHECKING:
     from cemfp.fingerprint.artifact import Fingerprint
-    from cemfp.suspects import Suspect
+    from cemfp.suspects import QueryLog, Suspect
 
 FEWEST = 20  # control images that can tell a weak suspect from one that does not understand
 BETWEEN = options.Number(0, 1, min_open=True, max_open=True)
@@ -98,24 +98,23 @@ def verify(
     with (
         # A suspect of the user's own may print, which does not belong into the verdict.
         contextlib.redirect_stdout(sys.stderr),
-        ask.kept_log(asking, file, loaded, suspect, always=False) as log,
+        ask.kept_log(asking, file, loaded, suspect) as log,
     ):
         ask.check_budget(asking, log, loaded, controls)
-        around = ask.remembering(asking, log, asking.pace()) if asking.remembers else None
-        opened = _open(suspect, loaded, convention, order, transforms, around)
+        opened = _open(suspect, loaded, convention, order, transforms, asking, log)
         if convention is None:
             opened, found = verification.find_convention(loaded, opened)
-            click.echo(f"{suspect}: asked with {found}", err=True)
+            click.echo(f"{names.shown(suspect)}: asked with {found}", err=True)
         if asking.budget is not None:
             ask.ask_first(loaded, opened, controls)
         verdict = verification.verify(
             loaded, opened, threshold=threshold, confidence=confidence, controls=controls
         )
     if as_json:
-        asked = {"suspect": suspect, "through": transforms, "fingerprint": file}
+        asked = {"suspect": names.shown(suspect), "through": transforms, "fingerprint": file}
         echo_json({**asked, **ask.facts(log), **verdict.to_dict()})
     else:
-        click.echo(f"{suspect}: {verdict.decision}. {verdict.reason}")
+        click.echo(f"{names.shown(suspect)}: {verdict.decision}. {verdict.reason}")
     ctx.exit(_status(verdict.decision))
 
 
@@ -133,17 +132,20 @@ def _open(
     convention: Convention | None,
     order: tuple[int, ...] | None,
     transforms: tuple[str, ...],
-    around: Callable[[Suspect], Suspect] | None,
+    asking: Asking,
+    log: QueryLog,
 ) -> Suspect:
     """Open the suspect, with all that stands in front of it."""
     from cemfp.suspects import Relabelled, open_suspect
 
+    connection, remote = asking.connection(), names.is_remote(suspect)
     opened = open_suspect(
         suspect,
         input_shape=loaded.inputs.shape[1:],
         classes=loaded.classes,
         convention=UNIT if convention is None else convention,
-        around=around,
+        around=ask.remembering(asking, log, connection.pace, remote=remote),
+        connection=connection,
     )
     if order is not None:
         opened = Relabelled(opened, order)

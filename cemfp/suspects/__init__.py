@@ -5,6 +5,8 @@ zoo:NAME                one that the repository keeps
 model.keras             the user's own Keras file, or a directory with one of this name
 model.tflite            a TensorFlow Lite file, or a directory with one of this name
 python:module:function  images in, labels or scores out
+http://host/v1/models/N a model behind TensorFlow Serving's or KServe's REST
+api.yaml                a description of any other API
 """
 
 from __future__ import annotations
@@ -28,13 +30,23 @@ from cemfp.suspects.base import (
     one_line,
 )
 from cemfp.suspects.feeding import Fed, Relabelled
-from cemfp.suspects.openers import open_classifier, open_keras, open_python, open_tflite
+from cemfp.suspects.names import DESCRIPTIONS, is_address, is_remote, shown
+from cemfp.suspects.network.connection import Connection
+from cemfp.suspects.openers import (
+    open_api,
+    open_classifier,
+    open_http,
+    open_keras,
+    open_python,
+    open_tflite,
+)
 from cemfp.suspects.pace import Pace
 from cemfp.suspects.querylog import LogError, QueryLog
 from cemfp.suspects.remembered import Remembered
 
 __all__ = [
     "SUSPECTS",
+    "Connection",
     "Fed",
     "LogError",
     "Meaningless",
@@ -52,11 +64,13 @@ __all__ = [
     "open_suspect",
 ]
 
-SUSPECTS: dict[str, Callable[[str], Suspect]] = {
+SUSPECTS: dict[str, Callable[..., Suspect]] = {
     "classifier": open_classifier,
     "keras": open_keras,
     "tflite": open_tflite,
     "python": open_python,
+    "http": open_http,
+    "api": open_api,
 }
 
 
@@ -67,17 +81,19 @@ def open_suspect(
     classes: int,
     convention: Convention = UNIT,
     around: Callable[[Suspect], Suspect] | None = None,
+    connection: Connection | None = None,
 ) -> Suspect:
     """Open a suspect and check that it fits, as far as it says what it takes.
 
     Args:
-        spec: A classifier directory, `zoo:NAME`, a `.keras` or `.tflite` file, or
-            `python:module:function`.
+        spec: A classifier directory, `zoo:NAME`, a `.keras` or `.tflite` file,
+            `python:module:function`, the address of a server or the `.yaml` description of one.
         input_shape: Shape of one fingerprint input (h, w, c).
         classes: Classes of the fingerprint's source.
         convention: How a Keras or TensorFlow Lite file, or a function, wants its images.
         around: Puts something around the suspect itself, `Remembered` say: it sees what the suspect
             sees.
+        connection: How a server is reached.
 
     Returns:
         A callable, images (n, h, w, c) float32 in [0, 1] to labels (n,) or scores (n, C).
@@ -95,15 +111,20 @@ def open_suspect(
             raise SuspectError(
                 f"expected options for {input_shape[-1]} channels. Received: {convention}."
             )
-        suspect = SUSPECTS[kind](target)
+        more = (connection or Connection(),) if is_remote(spec) else ()
+        suspect = SUSPECTS[kind](target, *more)
+        as_files = getattr(suspect, "pictures", False)
+        if as_files and convention != UNIT:
+            raise SuspectError("images are sent as files: leave the scale option out.")
         check_fits(suspect, input_shape, classes)
         suspect = suspect if around is None else around(suspect)
     except SuspectError as error:
-        raise SuspectError(f"{spec}: {error}") from error
+        error.args = (f"{shown(spec)}: {error}",)
+        raise
     # Foreign files and modules fail in any way, leaving the program with status 0 included.
     except (Exception, SystemExit) as error:
-        raise SuspectError(f"{spec}: cannot be opened: {one_line(error)}") from error
-    return suspect if kind == "classifier" else Fed(suspect, convention)
+        raise SuspectError(f"{shown(spec)}: cannot be opened: {one_line(error)}") from error
+    return suspect if kind == "classifier" or as_files else Fed(suspect, convention)
 
 
 def _kind(spec: str) -> tuple[str, str]:
@@ -113,6 +134,8 @@ def _kind(spec: str) -> tuple[str, str]:
         return "python", rest
     if separator and prefix + separator == kept.PREFIX:
         return "classifier", str(kept.find(rest))
+    if is_address(spec):
+        return "http", spec
     path = Path(spec)
     if path.suffix in (".h5", ".hdf5"):
         raise SuspectError(
@@ -127,12 +150,14 @@ def _kind(spec: str) -> tuple[str, str]:
     for name in (TFLITE_FILE, KERAS_FILE):
         if (path / name).is_file():
             return name.partition(".")[2], str(path / name)
+    if path.suffix in DESCRIPTIONS and path.is_file():
+        return "api", spec
     if path.suffix in (".keras", ".tflite") and path.is_file():
         return path.suffix[1:], spec
-    known = "a classifier directory (with config.json), zoo:NAME, a .keras or .tflite file"
+    known = "a classifier directory (with config.json), zoo:NAME, a .keras, .tflite or .yaml file"
     raise SuspectError(
-        f"expected {known} or python:module:function. Received: {_what(path)}; a function of yours "
-        "that asks it is python:module:function."
+        f"expected {known}, http://... or python:module:function. Received: {_what(path)}; a "
+        "function of yours that asks it is python:module:function."
     )
 
 

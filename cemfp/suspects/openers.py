@@ -1,6 +1,6 @@
 """One function per kind of suspect: from what the user typed to something that answers.
 
-TensorFlow is imported only when a suspect needs it.
+TensorFlow, and the HTTP library, are imported only when a suspect needs them.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import zipfile
 from pathlib import Path
 
 from cemfp.suspects.base import Suspect, SuspectError
+from cemfp.suspects.network.connection import Connection
 
 
 def open_classifier(target: str) -> Suspect:
@@ -56,3 +57,17 @@ def open_python(target: str) -> Suspect:
     if not callable(function):
         raise SuspectError(f"expected a function {function_name} in {module_name}. Received: none.")
     return function
+
+
+def open_http(target: str, connection: Connection) -> Suspect:
+    """A model behind an address of TensorFlow Serving or of the Open Inference Protocol."""
+    from cemfp.suspects.network.opening import open_address
+
+    return open_address(target, connection)
+
+
+def open_api(target: str, connection: Connection) -> Suspect:
+    """A model behind an API that a YAML file describes."""
+    from cemfp.suspects.network.opening import open_description
+
+    return open_description(Path(target), connection)

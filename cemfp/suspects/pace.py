@@ -34,11 +34,13 @@ class Pace:
         rate: float | None = None,
         retries: int = RETRIES,
         deadline: float = DEADLINE,
+        say: Callable[[str], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
+        """Start the time; `say` gets a line on each wait for a suspect that failed."""
         self.rate, self.retries, self.deadline = rate, retries, deadline
-        self._clock, self._sleep = clock, sleep
+        self._say, self._clock, self._sleep = say, clock, sleep
         self._end = clock() + deadline
         self._next = clock()
 
@@ -65,7 +67,7 @@ class Pace:
                 self._pause(max(pause, error.after or 0.0), str(error))
 
     def _wait_for_turn(self) -> None:
-        self._pause(max(self._next - self._clock(), 0.0), "the rate is kept")
+        self._pause(max(self._next - self._clock(), 0.0), "")
         if self.rate is not None:
             self._next = self._clock() + 1.0 / self.rate
 
@@ -76,8 +78,10 @@ class Pace:
             raise NoAnswer(f"the deadline of {self.deadline:g} s is over (--deadline)")
         if seconds > left:
             raise NoAnswer(
-                f"{why}; the next question would be in {seconds:.0f} s, after the deadline of "
-                f"{self.deadline:g} s (--deadline)"
+                f"{why or 'the rate is kept'}; the next question would be in {seconds:.0f} s, "
+                f"after the deadline of {self.deadline:g} s (--deadline)"
             )
+        if seconds > 0 and why and self._say is not None:
+            self._say(f"{why}; asking again in {seconds:.0f} s")
         if seconds > 0:
             self._sleep(seconds)

@@ -53,7 +53,8 @@ class Remembered:
         digests = [digest(image) for image in images]
         first = {key: place for place, key in reversed(list(enumerate(digests)))}
         new = sorted(place for key, place in first.items() if key not in self.log.answers)
-        size = self.batch or max(len(new), 1)
+        most = getattr(self.suspect, "most", None)
+        size = min(n for n in (self.batch, most, max(len(new), 1)) if n is not None)
         for start in range(0, len(new), size):
             chosen = new[start : start + size]
             some = [digests[i] for i in chosen]
