@@ -64,10 +64,6 @@ def main(debug: bool) -> None:
 
 for command in (
     *(train, pretrained, evaluate, fingerprint, calibrate, verify),
-<<<<<<< HEAD
-    *(attack, detect, inspect, models, protect, demo, study),
-=======
-    *(attack, detect, data, inspect, models, demo, study),
->>>>>>> 375d1c59563cf2dee598e506e1daada2cc473238
+    *(attack, detect, data, inspect, models, protect, demo, study),
 ):
     main.add_command(command)
