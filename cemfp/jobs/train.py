@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from cemfp.models.roles import Origin
 from cemfp.models.source import Source
 from cemfp.storage.store import Store
 from cemfp.training.from_scratch import Labels, Plan, train_classifier
-from cemfp.training.loop import Build, Watch
+from cemfp.training.loop import Watch
 from cemfp.training.recipe import Recipe
 
 ANSWERS = "answers.npy"
@@ -37,9 +37,9 @@ class Net:
     name: str = "resnet20"
     arguments: tuple[tuple[str, int], ...] = ()
 
-    def builder(self, classes: int) -> Build:
-        """Return what builds the net, for images of a shape (h, w, c)."""
-        return lambda shape: NETS[self.name](shape, classes, **dict(self.arguments))
+    def build(self, shape: tuple[int | None, ...], classes: int) -> Any:
+        """Return the Keras model with fresh weights."""
+        return NETS[self.name](shape, classes, **dict(self.arguments))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -41,7 +41,7 @@ def usual_net(dataset: Dataset) -> Net:
 
 def has_batch_norm(net: Net, dataset: Dataset) -> bool:
     """Whether a net normalises by the batch."""
-    model = net.builder(len(dataset.classes))(dataset.input_shape)
+    model = net.build(dataset.input_shape, len(dataset.classes))
     return any(isinstance(x, tf.keras.layers.BatchNormalization) for x in layers_of(model))
 
 

@@ -86,8 +86,13 @@ def plan_protection(
 
 def _owner(wish: Wish, job: OwnSource, source: Source, dataset: Dataset) -> Owner:
     """Return what the nets are, and how they learn."""
+    if job.asked and SAME in wish.nets:
+        raise ValueError(
+            "expected names of nets for a black box, whose architecture nobody sees. Received: "
+            f"{SAME}; name some with --net"
+        )
     names = wish.nets or ((means.usual_net(dataset).name,) if job.asked else (SAME,))
-    nets = tuple(means.same_net(source) if name == SAME else Net(name) for name in names)
+    nets = tuple(Net.like(source) if name == SAME else Net(name) for name in names)
     recipe = means.recipe(
         dataset, batch_norm=all(means.has_batch_norm(net, dataset) for net in nets)
     )

@@ -56,7 +56,7 @@ def _training(net: Net, dataset: Dataset, recipe: Recipe) -> tuple[float, float,
     short = dataclasses.replace(recipe, epochs=-(-TIMED_CALLS // calls))
     moments = [(0, time.perf_counter())]
     model = train(
-        net.builder(len(dataset.classes)),
+        lambda shape: net.build(shape, len(dataset.classes)),
         split.images,
         split.labels,
         short,
@@ -71,10 +71,9 @@ def _training(net: Net, dataset: Dataset, recipe: Recipe) -> tuple[float, float,
 
 def _crafting(source: Source, dataset: Dataset, net: Net, candidates: int) -> float:
     """Return the seconds of a step for each member; what nets answer costs the same untrained."""
-    build = net.builder(len(dataset.classes))
     surrogate, reference = (
         Classifier(
-            build(dataset.input_shape),
+            net.build(dataset.input_shape, len(dataset.classes)),
             ClassifierConfig(
                 net.name,
                 dataset.input_shape,
