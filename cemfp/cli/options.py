@@ -29,16 +29,17 @@ class ChoiceFrom(click.Choice):
 
     Attributes:
         table: `module:NAME` of a dictionary, `NETS` say, or of anything to iterate over.
+        more: Further choices.
     """
 
-    def __init__(self, table: str) -> None:
-        self.table, self.case_sensitive = table, True
+    def __init__(self, table: str, *more: str) -> None:
+        self.table, self.more, self.case_sensitive = table, more, True
 
     @functools.cached_property
     def choices(self) -> tuple[str, ...]:  # type: ignore[override]
         """The keys."""
         module, _, name = self.table.partition(":")
-        return tuple(getattr(importlib.import_module(module), name))
+        return (*getattr(importlib.import_module(module), name), *self.more)
 
 
 class Number(click.FloatRange):
@@ -183,11 +184,11 @@ dry_run = click.option(
 json_output = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
-def architecture(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add --net, --width and --depth."""
+def architecture(function: Callable[..., Any], *more: str) -> Callable[..., Any]:
+    """Add --net, --width and --depth; `more` are names that --net has besides those of `NETS`."""
     net = click.option(
         "--net",
-        type=ChoiceFrom("cemfp.models.nets:NETS"),
+        type=ChoiceFrom("cemfp.models.nets:NETS", *more),
         default="resnet20",
         show_default=True,
         help="Architecture.",
@@ -210,7 +211,7 @@ def net_arguments(net: str, values: dict[str, Any]) -> dict[str, Any]:
     from cemfp.models.nets import NETS
 
     typed = {n: v for n in ("width", "depth") if (v := values.pop(n, None)) is not None}
-    known = inspect.signature(NETS[net]).parameters
+    known = inspect.signature(NETS[net]).parameters if net in NETS else {}
     for name in typed:
         if name not in known:
             raise click.UsageError(

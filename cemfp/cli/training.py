@@ -22,8 +22,12 @@ from cemfp.models.convention import Convention
 from cemfp.models.roles import Origin, Role
 
 if TYPE_CHECKING:
-    from cemfp.data import DataSpec
+    from cemfp.data import Dataset, DataSpec
+    from cemfp.training.from_scratch import Plan
     from cemfp.training.recipe import Recipe
+
+
+SAME = "same"  # --net: the architecture of another classifier
 
 
 def recipe_options(defaults: Recipe | None = None) -> list[click.Option]:
@@ -52,7 +56,14 @@ def say_what_precision_costs(recipe: Recipe) -> None:
 
 @click.command(cls=GeneratedCommand, generate=recipe_options)
 @images.data
-@options.architecture
+@lambda function: options.architecture(function, SAME)
+@click.option(
+    "--like",
+    type=options.ClassifierPath(),
+    metavar="C",
+    help="With --net same: the classifier whose architecture is trained anew, from fresh weights.  "
+    "[default: that of --labels-from]",
+)
 @click.option(
     "--labels-from",
     type=options.ClassifierPath(),
@@ -92,12 +103,17 @@ def train(
         --learning-rate 0.1 --no-flip --pad 0 --out zoo/source
       cemfp train --data digits --labels-from zoo/source --width 8 --depth 8 --epochs 20
         --learning-rate 0.1 --no-flip --pad 0 --seed 4000 --out zoo/thief
+      cemfp train --data digits --labels-from mine.keras --net same --out zoo/surrogate
     """
     from cemfp.data import load
     from cemfp.training.from_scratch import train_classifier
 
     check_replaceable(out)
-    data, labels_from = values.pop("data"), values.pop("labels_from")
+    data, labels_from, like = (values.pop(name) for name in ("data", "labels_from", "like"))
+    if like is not None and values["net"] != SAME:
+        raise click.UsageError(f"--like needs --net {SAME}.")
+    if values["net"] == SAME and (like := like or labels_from) is None:
+        raise click.UsageError(f"--net {SAME} needs --like or --labels-from.")
     plan, recipe = _settings(labels_from is not None, values)
     if dry_run:
         given = {"data": images.given(data), "labels_from": labels_from, "out": out}
@@ -109,12 +125,24 @@ def train(
         teacher = open_classifier(
             labels_from, convention, role=Role.SOURCE, origin=Origin.SOURCE, dataset=dataset
         )
+    if like is not None:
+        plan = _like(plan, like, convention, dataset)
     with progress_bar("train", quiet=quiet) as progress:
         classifier = train_classifier(plan, dataset, recipe, teacher, progress=progress)
     with new_directory(out) as directory:
         classifier.save(directory)
     accuracy = classifier.config.training["test_accuracy"]
     click.echo(f"{out}: {plan.role}, {plan.origin}, {accuracy:.2%} right on {data}'s test images")
+
+
+def _like(plan: Plan, path: Path, convention: Convention | None, dataset: Dataset) -> Plan:
+    """Return the plan for a net of the architecture of the classifier at `path`."""
+    from cemfp.models.renewal import net_like
+
+    asked = dataset if convention is None else None  # a convention is found out with images
+    model = open_classifier(path, convention, role=Role.SOURCE, origin=Origin.SOURCE, dataset=asked)
+    net, arguments, architecture = net_like(model)
+    return dataclasses.replace(plan, net=net, arguments=arguments, architecture=architecture)
 
 
 def _settings(labelled: bool, values: dict[str, Any]) -> tuple[Any, Any]:

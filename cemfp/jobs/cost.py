@@ -8,6 +8,7 @@ two.
 from __future__ import annotations
 
 import functools
+import math
 from typing import TYPE_CHECKING, Any
 
 from cemfp.data.cache import facts
@@ -49,10 +50,8 @@ def forward_flops(net: Net, data: str) -> int:
     """Return the floating-point operations of one image through `net` at its published input."""
     import tensorflow as tf
 
-    from cemfp.models.nets import NETS
-
     shape, classes, _ = size_of(data)
-    model = NETS[net.name](shape, classes, **dict(net.arguments))
+    model = net.build(shape, classes)
     flops = 2 * sum(_multiplications(layer) for layer in model.submodules)
     tf.keras.backend.clear_session()
     return int(flops)
@@ -76,8 +75,16 @@ def _multiplications(layer: Any) -> int:
         kernel = getattr(layer, "kernel", None)
     if kernel is None:
         return 0
-    # A kernel is applied once at every place of the output.
-    places = 1
-    for size in layer.output_shape[1:-1]:
-        places *= size
-    return places * int(kernel.shape.num_elements())
+    # A kernel is applied once at every place of the output, for each call of its layer. The parts
+    # of an attention layer have no calls of their own, but their output's shape.
+    shapes = [node.output_shapes for node in layer.inbound_nodes]
+    shapes = shapes or [getattr(layer, "full_output_shape", ())]
+    count = int(kernel.shape.num_elements())
+    return sum(count * math.prod(shape[1 : len(shape) - _kept(kernel, shape)]) for shape in shapes)
+
+
+def _kept(kernel: Any, shape: Any) -> int:
+    """Dimensions of an output that come out of the kernel: one, or all of its own at the end."""
+    ends = len(kernel.shape) - 1 if len(kernel.shape) == 3 else 1
+    same = tuple(kernel.shape)[-ends:] == tuple(shape)[-ends:]
+    return ends if same else 1

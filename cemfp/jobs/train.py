@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -13,10 +14,11 @@ from cemfp.engine.jobs import Job, Progress
 from cemfp.jobs.cost import training_flops
 from cemfp.jobs.source import OwnSource, load_source
 from cemfp.models.classifier import Classifier
-from cemfp.models.nets import NETS
 from cemfp.models.pretrained import CLASSES, INPUT_SHAPE, PRETRAINED, load_pretrained
+from cemfp.models.renewal import build_net, net_like
 from cemfp.models.roles import Origin
 from cemfp.models.source import Source
+from cemfp.storage.files import canonical_json
 from cemfp.storage.store import Store
 from cemfp.training.from_scratch import Labels, Plan, train_classifier
 from cemfp.training.loop import Watch
@@ -30,16 +32,29 @@ class Net:
     """Which net to build.
 
     Attributes:
-        name: Name in `NETS`.
+        name: Name in `NETS`, or `keras` with an architecture.
         arguments: Keyword arguments of its builder as (name, value) pairs.
+        architecture: Canonical JSON of a net that is not in `NETS`; see `like`.
     """
 
     name: str = "resnet20"
-    arguments: tuple[tuple[str, int], ...] = ()
+    arguments: tuple[tuple[str, Any], ...] = ()
+    architecture: str = dataclasses.field(default="", metadata={"omit_default": True})
+
+    @classmethod
+    def like(cls, classifier: Classifier) -> Net:
+        """Return the net of `classifier`, to be trained anew."""
+        name, arguments, architecture = net_like(classifier)
+        text = "" if architecture is None else canonical_json(architecture)
+        return cls(name, tuple(arguments.items()), text)
 
     def build(self, shape: tuple[int | None, ...], classes: int) -> Any:
         """Return the Keras model with fresh weights."""
-        return NETS[self.name](shape, classes, **dict(self.arguments))
+        return build_net(self.name, dict(self.arguments), self.layers(), shape, classes)
+
+    def layers(self) -> dict[str, Any] | None:
+        """Return the architecture, if it is not one of `NETS`."""
+        return json.loads(self.architecture) if self.architecture else None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -151,7 +166,8 @@ class TrainNet(Job):
     def plan(self) -> Plan:
         """Return what to train, without data and recipe."""
         arguments = dict(self.net.arguments)
-        return Plan(self.net.name, arguments, self.seed, self.role, self.labels, self.images)
+        given = self.seed, self.role, self.labels, self.images, self.net.layers()
+        return Plan(self.net.name, arguments, *given)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,7 +10,7 @@ import numpy as np
 
 from cemfp.data import Dataset
 from cemfp.models.classifier import Classifier, ClassifierConfig
-from cemfp.models.nets import NETS
+from cemfp.models.renewal import build_net
 from cemfp.models.roles import Origin, Role
 from cemfp.models.source import Source
 from cemfp.numerics import precision
@@ -25,13 +25,14 @@ class Plan:
     """What to train, and for what; everything but data, labelling model and recipe.
 
     Attributes:
-        net: Name in `NETS`.
+        net: Name in `NETS`, or `keras` with an architecture.
         arguments: Keyword arguments of its builder.
         seed: Decides initial weights, order, augmentation and which images an owner has.
         role: What the result may be used for; see `models.roles.Role`.
         labels: `truth`, or another classifier's answer: its probabilities (`soft`) or its label
             (`top1`).
         images: Number of training images, drawn by `seed`; 0 takes them all.
+        architecture: Of a net that is not in `NETS`; see `models.renewal.net_like`.
     """
 
     net: str
@@ -40,6 +41,7 @@ class Plan:
     role: str
     labels: Labels = "truth"
     images: int = 0
+    architecture: dict[str, Any] | None = None
 
     @property
     def origin(self) -> Origin:
@@ -88,7 +90,9 @@ def train_classifier(
             answers = answer(labels_from, split.images, len(dataset.classes))
         targets = as_targets(answers, plan.labels)
     model = train(
-        lambda shape: NETS[plan.net](shape, len(dataset.classes), **plan.arguments),
+        lambda shape: build_net(
+            plan.net, plan.arguments, plan.architecture, shape, len(dataset.classes)
+        ),
         split.images,
         targets,
         recipe,
@@ -141,7 +145,8 @@ def _config(
             "labels": plan.labels,
             "source_sha256": None if labels_from is None else labels_from.weights_sha256,
             "recipe": dataclasses.asdict(recipe),
-            "precision": precision.choose(recipe.precision),
+            # An architecture says its own precision, which `net_like` makes float32.
+            "precision": "float32" if plan.architecture else precision.choose(recipe.precision),
             "seed": plan.seed,
         },
     )

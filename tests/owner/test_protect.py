@@ -147,7 +147,7 @@ def test_conventions_are_found_and_said(tiny_zoo):
 
     found = probe("net", Fed, load("digits"))
     assert found.convention == COMMON["[-1, 1]"] and found.words.endswith("(40 test images)")
-    with pytest.raises(NotItsTask, match=r"hardly more than chance .* --classes"):
+    with pytest.raises(NotItsTask, match=r"hardly more than chance .*--classes"):
         probe("net", lambda c: _Constant(), load("digits"))
     assert probe("net", Fed, load("digits"), Convention(2.0, -1.0)).convention.scale == 2.0
 
