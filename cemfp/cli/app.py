@@ -19,6 +19,7 @@ from cemfp.cli.models import models
 from cemfp.cli.pretrained import pretrained
 from cemfp.cli.quiet import quiet_libraries
 from cemfp.cli.study import study
+from cemfp.cli.suspects import suspect
 from cemfp.cli.training import evaluate, train
 from cemfp.cli.verification import verify
 
@@ -62,6 +63,6 @@ def main(debug: bool) -> None:
 
 for command in (
     *(train, pretrained, evaluate, fingerprint, calibrate, verify),
-    *(attack, detect, inspect, models, demo, study),
+    *(attack, detect, inspect, suspect, models, demo, study),
 ):
     main.add_command(command)

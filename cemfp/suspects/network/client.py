@@ -110,8 +110,9 @@ class Client:
             raise SuspectError(f"the server redirects more than {REDIRECTS} times.")
 
     def _url(self, text: str) -> httpx.URL:
+        filled = self.secrets.fill(text)
         try:
-            url = httpx.URL(self.secrets.fill(text))
+            url = httpx.URL(filled)
         except (httpx.InvalidURL, ValueError):
             raise SuspectError("expected an address like http://host:8501/...") from None
         if url.userinfo:
