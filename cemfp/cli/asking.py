@@ -54,7 +54,8 @@ class Asking:
     @property
     def remembers(self) -> bool:
         """Whether anything was typed that needs the queries counted."""
-        return any(x is not None for x in (self.budget, self.batch, self.rate, self.log))
+        typed = (self.budget, self.batch, self.rate, self.log)
+        return any(x is not None for x in typed) or self.deadline != DEADLINE
 
     def connection(self) -> Connection:
         """How to reach a server; the deadline begins now."""
