@@ -21,6 +21,7 @@ from cemfp.cli.pretrained import pretrained
 from cemfp.cli.protect import protect
 from cemfp.cli.quiet import quiet_libraries
 from cemfp.cli.study import study
+from cemfp.cli.suspects import suspect
 from cemfp.cli.training import evaluate, train
 from cemfp.cli.verification import verify
 
@@ -64,6 +65,6 @@ def main(debug: bool) -> None:
 
 for command in (
     *(train, pretrained, evaluate, fingerprint, calibrate, verify),
-    *(attack, detect, data, inspect, models, protect, demo, study),
+    *(attack, detect, data, inspect, suspect, models, protect, demo, study),
 ):
     main.add_command(command)

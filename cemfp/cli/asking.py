@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import functools
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,19 +42,20 @@ class Asking:
         output: Which of several outputs to read.
     """
 
-    budget: int | None
-    batch: int | None
-    rate: float | None
-    deadline: float
-    log: Path | None
-    headers: tuple[str, ...]
-    timeout: float
-    output: str | None
+    budget: int | None = None
+    batch: int | None = None
+    rate: float | None = None
+    deadline: float = DEADLINE
+    log: Path | None = None
+    headers: tuple[str, ...] = ()
+    timeout: float = TIMEOUT
+    output: str | None = None
 
     @property
     def remembers(self) -> bool:
         """Whether anything was typed that needs the queries counted."""
-        return any(x is not None for x in (self.budget, self.batch, self.rate, self.log))
+        typed = (self.budget, self.batch, self.rate, self.log)
+        return any(x is not None for x in typed) or self.deadline != DEADLINE
 
     def connection(self) -> Connection:
         """How to reach a server; the deadline begins now."""
@@ -62,64 +63,73 @@ class Asking:
         return Connection(self.headers, self.timeout, pace, self.output)
 
 
-def asking(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options, and give the function one `asking`."""
+_OPTIONS = {
+    "budget": click.option(
+        "--budget",
+        type=COUNT,
+        help="Most queries, those of earlier runs in the log and repeated ones included.  "
+        "[default: no bound]",
+    ),
+    "batch": click.option(
+        "--batch",
+        type=COUNT,
+        help="Images in one question.  [default: 1 over the network, else 512]",
+    ),
+    "rate": click.option(
+        "--rate",
+        type=options.Number(0, 1e6, min_open=True),
+        help="Most questions a second, which may be a fraction.",
+    ),
+    "deadline": click.option(
+        "--deadline",
+        type=SECONDS,
+        default=DEADLINE,
+        show_default=True,
+        help="Seconds after which nothing is asked any more.",
+    ),
+    "log": click.option(
+        "--log",
+        type=options.PATH,
+        help="File that keeps every query and answer: the next run goes on from it, and asks "
+        f"nothing twice.  [default: over the network FILE.(hash){SUFFIX}, else none]",
+    ),
+    "headers": click.option(
+        "--header",
+        "headers",
+        multiple=True,
+        metavar="'NAME: VALUE'",
+        help="Header of HTTP requests, repeatable. Credentials come from the environment: "
+        "'Authorization: Bearer ${TOKEN}'; a netrc file works, too.",
+    ),
+    "timeout": click.option(
+        "--timeout",
+        type=SECONDS,
+        default=TIMEOUT,
+        show_default=True,
+        help="Seconds for one HTTP request.",
+    ),
+    "output": click.option("--output", help="Which output of a server's model to read."),
+}
 
+
+def _with(names: Sequence[str], function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
     def with_asking(*args: Any, **values: Any) -> Any:
         """Put them together."""
-        names = [field.name for field in dataclasses.fields(Asking)]
         typed = Asking(**{name: values.pop(name) for name in names})
         return function(*args, asking=typed, **values)
 
-    made = (
-        click.option(
-            "--budget",
-            type=COUNT,
-            help="Most queries, those of earlier runs in the log and repeated ones included.  "
-            "[default: no bound]",
-        ),
-        click.option(
-            "--batch",
-            type=COUNT,
-            help="Images in one question.  [default: 1 over the network, else 512]",
-        ),
-        click.option(
-            "--rate",
-            type=options.Number(0, 1e6, min_open=True),
-            help="Most questions a second, which may be a fraction.",
-        ),
-        click.option(
-            "--deadline",
-            type=SECONDS,
-            default=DEADLINE,
-            show_default=True,
-            help="Seconds after which nothing is asked any more.",
-        ),
-        click.option(
-            "--log",
-            type=options.PATH,
-            help="File that keeps every query and answer: the next run goes on from it, and asks "
-            f"nothing twice.  [default: over the network FILE.….{SUFFIX[1:]}, else none]",
-        ),
-        click.option(
-            "--header",
-            "headers",
-            multiple=True,
-            metavar="'NAME: VALUE'",
-            help="Header of HTTP requests, repeatable. Credentials come from the environment: "
-            "'Authorization: Bearer ${TOKEN}'; a netrc file works, too.",
-        ),
-        click.option(
-            "--timeout",
-            type=SECONDS,
-            default=TIMEOUT,
-            show_default=True,
-            help="Seconds for one HTTP request.",
-        ),
-        click.option("--output", help="Which of several outputs of a server's model to read."),
-    )
-    return functools.reduce(lambda inner, option: option(inner), reversed(made), with_asking)
+    return functools.reduce(lambda inner, name: _OPTIONS[name](inner), reversed(names), with_asking)
+
+
+def asking(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add all the options, and give the function one `asking`."""
+    return _with(tuple(_OPTIONS), function)
+
+
+def reaching(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add those that say how a server is reached, and give the function one `asking`."""
+    return _with(("rate", "deadline", "headers", "timeout", "output"), function)
 
 
 @contextlib.contextmanager
@@ -137,6 +147,8 @@ def kept_log(
     from cemfp.suspects import NoAnswer, QueryLog
 
     path, name = asking.log, names.identity(suspect)
+    if asking.output is not None:
+        name += f" output {asking.output}"
     if path is None and names.is_remote(suspect):
         short = hashlib.sha256(name.encode()).hexdigest()[:8]
         path = file.with_name(f"{file.name}.{short}{SUFFIX}")

@@ -74,8 +74,10 @@ def verify(
     """Say whether SUSPECT is a copy of the model whose fingerprint is in FILE.
 
     SUSPECT is a classifier directory, a .tflite file, a .keras file of your own (never a
-    stranger's: it can run code), or python:module:function, which takes images and returns labels
-    or scores.
+    stranger's: it can run code), python:module:function, which takes images and returns labels
+    or scores, the address of a server (http://host:8501/v1/models/NAME of TensorFlow Serving or
+    KServe, http://host:8080/v2/models/NAME of Open Inference), or a .yaml file that describes an
+    API; see `cemfp suspect probe`.
 
     Before the fingerprint it is asked ordinary images. A suspect that is not right on them was not
     asked what it understands: the verdict is inconclusive, and says what to add.
@@ -86,6 +88,7 @@ def verify(
     Example:
       cemfp verify my.cemfp zoo/thief
       cemfp verify my.cemfp app.tflite --scale 255
+      cemfp verify my.cemfp https://host/v2/models/NAME --budget 200
     """
     from cemfp import verification
     from cemfp.fingerprint.artifact import Fingerprint

@@ -13,6 +13,7 @@ from cemfp.engine.jobs import obtain
 from cemfp.engine.progress import duration
 from cemfp.jobs.source import OwnSource, load_source
 from cemfp.jobs.train import Net
+from cemfp.models.classifier import Classifier
 from cemfp.models.convention import Convention
 from cemfp.models.source import Source
 from cemfp.owner import means
@@ -92,12 +93,19 @@ def _owner(wish: Wish, job: OwnSource, source: Source, dataset: Dataset) -> Owne
             f"{SAME}; name some with --net"
         )
     names = wish.nets or ((means.usual_net(dataset).name,) if job.asked else (SAME,))
-    nets = tuple(Net.like(source) if name == SAME else Net(name) for name in names)
+    nets = tuple(_net(name, source) for name in names)
     recipe = means.recipe(
         dataset, batch_norm=all(means.has_batch_norm(net, dataset) for net in nets)
     )
     other = means.usual_net(dataset)
     return Owner(job, wish.data, nets, other, recipe, wish.inputs, wish.seed)
+
+
+def _net(name: str, source: Source) -> Net:
+    if name != SAME:
+        return Net(name)
+    assert isinstance(source, Classifier)
+    return Net.like(source)
 
 
 def _plan(wish: Wish, owner: Owner, out: Path, store: Store, say: Say, keep: bool) -> Schedule:

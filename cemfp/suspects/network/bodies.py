@@ -14,6 +14,7 @@ from cemfp.suspects.base import SuspectError
 from cemfp.suspects.network.api import IMAGE, IMAGES, SHAPE, Api, Picture
 
 JSON = {"content-type": "application/json"}
+SCALE = 255.0
 SLACK = 1e-3  # of a grey level: rounding of k / 255 * 255
 
 
@@ -91,7 +92,7 @@ def as_file(image: np.ndarray, picture: Picture) -> bytes:
             "expected images of 1 or 3 channels in [0, 1], which are sent as files. Received: "
             f"{image.shape[2]} channels, {image.min():.2f} to {image.max():.2f}; leave --scale out."
         )
-    pixels = np.rint(image * 255.0).astype(np.uint8)
+    pixels = np.rint(image * SCALE).astype(np.uint8)
     made = PIL.Image.fromarray(pixels[:, :, 0] if image.shape[2] == 1 else pixels)
     file = io.BytesIO()
     settings = {"quality": picture.quality, "subsampling": 0} if picture.format == "jpeg" else {}

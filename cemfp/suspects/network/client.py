@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import email.utils
+import functools
 import socket
 import ssl
 import threading
 import time
+import urllib.parse
 import weakref
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -17,7 +19,7 @@ import httpx
 
 from cemfp.suspects.base import SuspectError, TryAgain
 from cemfp.suspects.network.connection import Connection
-from cemfp.suspects.network.reading import parse_json, quoted, read_body, said
+from cemfp.suspects.network.reading import load, parse_json, quoted, read_body, said
 from cemfp.suspects.network.secrets import Secrets
 
 CONNECT_TIMEOUT = 10.0
@@ -79,7 +81,10 @@ class Client:
             Refused: The server says no.
             SuspectError: It is no JSON.
         """
-        return parse_json(self.connection.pace(lambda: self.ask("GET", url)).body)
+        with self.secrets.hiding():
+            value = parse_json(self.connection.pace(lambda: self.ask("GET", url)).body)
+            # Names in it are shown, and written to descriptions.
+            return self.secrets.hide_in(value)
 
     def ask(
         self, method: str, url: str, content: bytes = b"", headers: Mapping[str, str] | None = None
@@ -110,8 +115,11 @@ class Client:
             raise SuspectError(f"the server redirects more than {REDIRECTS} times.")
 
     def _url(self, text: str) -> httpx.URL:
+        path, mark, query = text.partition("?")
+        quote = functools.partial(urllib.parse.quote, safe="")
+        filled = self.secrets.fill(path) + mark + self.secrets.fill(query, quote)
         try:
-            url = httpx.URL(self.secrets.fill(text))
+            url = httpx.URL(filled)
         except (httpx.InvalidURL, ValueError):
             raise SuspectError("expected an address like http://host:8501/...") from None
         if url.userinfo:
@@ -200,8 +208,8 @@ def _wait(reply: Reply) -> float | None:
         return float(text)
     with contextlib.suppress(ValueError, TypeError, OverflowError):
         return max(email.utils.parsedate_to_datetime(text).timestamp() - time.time(), 0.0)
-    with contextlib.suppress(SuspectError, AttributeError):
-        estimate = parse_json(reply.body).get("estimated_time")
+    with contextlib.suppress(ValueError, RecursionError, AttributeError):
+        estimate = load(reply.body).get("estimated_time")
         if isinstance(estimate, int | float) and 0 <= estimate < 1e9:
             return float(estimate)
     return None

@@ -16,6 +16,8 @@ question, each as `each` says, and `"{shape}"` the shape of that list.
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,8 +45,14 @@ def load_yaml(path: Path) -> Api:
     return _api(_parse(content))
 
 
-def dump_yaml(api: Api) -> str:
-    """Return the YAML of a description, which `load_yaml` reads again."""
+def dump_yaml(api: Api, headers: Sequence[str] = ()) -> str:
+    """Return the YAML of a description, which `load_yaml` reads again.
+
+    Args:
+        api: What is described.
+        headers: As typed; a credential's variable is named, its value is not looked at.
+    """
+    typed = dict(re.split(r":\s*", header, maxsplit=1) for header in headers)
     default = Picture()
     picture = {k: v for k, v in vars(api.image).items() if k == "format" or v != vars(default)[k]}
     body = {"json": api.body.json, "each": api.body.each, "form": api.body.form}
@@ -52,11 +60,13 @@ def dump_yaml(api: Api) -> str:
     empty: tuple[Any, ...] = (None, {}, False)
     made = {
         "url": api.url,
-        "headers": dict(api.headers),
+        "headers": {**api.headers, **typed},
         "image": picture,
         "shape": None if api.shape is None or None in api.shape else list(api.shape),
         "body": {k: v for k, v in body.items() if v not in empty and (k, v) != ("each", IMAGE)},
-        "answer": {k: v for k, v in vars(api.answer).items() if v != vars(Form())[k]},
+        "answer": {
+            k: v for k, v in vars(api.answer).items() if k == "path" or v != vars(Form())[k]
+        },
         "labels": None if api.labels is None else list(api.labels),
     }
     kept = {key: value for key, value in made.items() if value not in empty}

@@ -18,7 +18,7 @@ from cemfp.suspects.network import bodies, tensors
 from cemfp.suspects.network.api import IMAGE, IMAGES, SHAPE, Api, Body, Form
 from cemfp.suspects.network.binary import TYPES, pack, shaped, unpack
 from cemfp.suspects.network.client import Client, Reply
-from cemfp.suspects.network.reading import parse_json, quoted
+from cemfp.suspects.network.reading import parse_json, plain, quoted
 from cemfp.suspects.network.remote import Remote
 from cemfp.suspects.network.tensors import Tensor
 
@@ -121,11 +121,15 @@ def _api(
     path = "$.outputs[0].data"
     if name is not None:
         question["outputs"], path = [{"name": name}], f"$.outputs[?@.name == {name!r}].data"
-    said = f"output {name} ({answered.type})" if answered else "outputs that it does not name"
+    said = (
+        f"output {plain(answered.name)} ({answered.type})"
+        if answered
+        else "outputs that it does not name"
+    )
     if taken is UNNAMED:
         taken_as = "inputs that it does not name"
     else:
-        taken_as = f"input {taken.name} ({taken.type})"
+        taken_as = f"input {plain(taken.name)} ({taken.type})"
     return Api(
         url,
         image=picture,

@@ -6,10 +6,18 @@ import re
 from pathlib import Path
 
 from cemfp.suspects.base import SuspectError
+from cemfp.suspects.names import is_address
 from cemfp.suspects.network import open_inference, tf_serving
 from cemfp.suspects.network.client import Client
 from cemfp.suspects.network.connection import Connection
 from cemfp.suspects.network.remote import Remote
+
+
+def open_remote(spec: str, connection: Connection) -> Remote:
+    """Open an address, or the file of a description; errors as below."""
+    if is_address(spec):
+        return open_address(spec, connection)
+    return open_description(Path(spec), connection)
 
 
 def open_address(address: str, connection: Connection) -> Remote:

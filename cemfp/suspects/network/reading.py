@@ -49,7 +49,7 @@ def parse_json(body: bytes) -> Any:
         SuspectError: It is no JSON, or says that there was an error.
     """
     try:
-        value = json.loads(body.decode("utf-8-sig"))
+        value = load(body)
     except UnicodeDecodeError as error:
         raise SuspectError(
             f"expected JSON from the server. Received: bytes that are no UTF-8 ({error.reason} at "
@@ -62,6 +62,16 @@ def parse_json(body: bytes) -> Any:
     if problem is not None:
         raise SuspectError(f"the server answers with an error: {quoted(problem)}")
     return value
+
+
+def load(body: bytes) -> Any:
+    """Return the JSON of a body, errors in it included.
+
+    Raises:
+        ValueError: It is none.
+        RecursionError: It is too deep.
+    """
+    return json.loads(body.decode("utf-8-sig"))
 
 
 def error_in(value: Any) -> str | None:
@@ -85,14 +95,17 @@ def said(body: bytes) -> str:
 
 
 def quoted(text: str) -> str:
-    """Return a stranger's text, bounded, without anything that a terminal obeys."""
-    text = " ".join(text[: 50 * QUOTED].split())
-    short = text if len(text) <= QUOTED else f"{text[:QUOTED]}..."
-    plain = "".join(
+    """Return a stranger's text for a message, in quotation marks, as `plain` makes it."""
+    return f'"{plain(text)}"'
+
+
+def plain(text: str) -> str:
+    """Return a stranger's text, bounded and in one line, without anything that a terminal obeys."""
+    escaped = "".join(
         c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode()
-        for c in short
+        for c in " ".join(text[: 50 * QUOTED].split())
     )
-    return f'"{plain}"'
+    return escaped if len(escaped) <= QUOTED else f"{escaped[:QUOTED]}..."
 
 
 def _text(value: Any) -> str:

@@ -10,8 +10,9 @@ import os
 import re
 import urllib.parse
 import urllib.request
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 from cemfp.suspects.base import SuspectError, one_line
 
@@ -46,13 +47,13 @@ class Secrets:
         if len(value) >= SHORTEST:
             self._values.update(spellings)
 
-    def fill(self, text: str) -> str:
-        """Return `text` with the environment's values in place of each `${NAME}`.
+    def fill(self, text: str, quote: Callable[[str], str] = str) -> str:
+        """Return `text` with the environment's values, quoted, in place of each `${NAME}`.
 
         Raises:
             SuspectError: There is no such variable, or its value can be no part of a header.
         """
-        return _VARIABLE.sub(lambda found: self._of(found[1]), text)
+        return _VARIABLE.sub(lambda found: quote(self._of(found[1])), text)
 
     def _of(self, name: str) -> str:
         value = os.environ.get(name, "")
@@ -101,6 +102,14 @@ class Secrets:
         for value in sorted(self._values, key=len, reverse=True):
             text = text.replace(value, HIDDEN)
         return text
+
+    def hide_in(self, value: Any) -> Any:
+        """Return JSON without the values in any of its texts."""
+        if isinstance(value, dict):
+            return {self.hide(key): self.hide_in(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self.hide_in(item) for item in value]
+        return self.hide(value) if isinstance(value, str) else value
 
     @contextlib.contextmanager
     def hiding(self) -> Iterator[None]:

@@ -13,7 +13,7 @@ from cemfp.suspects.base import SuspectError
 from cemfp.suspects.network import tensors
 from cemfp.suspects.network.api import IMAGE, IMAGES, Api, Body, Form
 from cemfp.suspects.network.client import Client, Refused
-from cemfp.suspects.network.reading import quoted
+from cemfp.suspects.network.reading import plain, quoted
 from cemfp.suspects.network.tensors import Tensor
 
 ADDRESS = re.compile(r"(.*/v1/models/[^/:?]+(?:/(?:versions|labels)/[^/:?]+)?)(?::predict)?(\?.*)?")
@@ -68,8 +68,8 @@ def _api(url: str, facts: Any, output: str | None) -> Api:
         answer=Form(path, "scores" if tensors.classes_of(answered) else "auto"),
         classes=tensors.classes_of(answered),
         most=tensors.batch_of(taken),
-        speaks=f"TensorFlow Serving REST, signature {name}, input {taken.name} ({taken.type}), "
-        f"output {answered.name} ({answered.type})",
+        speaks=f"TensorFlow Serving REST, signature {plain(name)}, input {plain(taken.name)} "
+        f"({taken.type}), output {plain(answered.name)} ({answered.type})",
     )
 
 
