@@ -79,7 +79,7 @@ def verify(
     """
     from cemfp import verification
     from cemfp.fingerprint.artifact import Fingerprint
-    from cemfp.suspects import Relabelled, open_suspect
+    from cemfp.suspects import Relabelled, matched, open_suspect
     from cemfp.suspects.transforms import parse, through
 
     for transform in transforms:
@@ -96,8 +96,12 @@ def verify(
             classes=loaded.classes,
             convention=UNIT if convention is None else convention,
         )
+        named = matched(opened, loaded.class_names)
         if order is not None:
             opened = Relabelled(opened, order)
+        elif named is not opened:
+            click.echo(f"{suspect}: its classes are put in the fingerprint's order", err=True)
+            opened = named
         # The last to be put in front changes the image first.
         for transform in reversed(transforms):
             opened = through(opened, transform)

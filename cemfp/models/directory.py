@@ -39,6 +39,7 @@ class ClassifierConfig:
         origin: Where its labels came from; see `roles.Origin`.
         training: Whatever describes its training: recipe, seed, data provenance, source's hash,
             accuracies.
+        class_names: Names of the classes in their order; empty where nobody said them.
     """
 
     net: str
@@ -48,6 +49,7 @@ class ClassifierConfig:
     role: str = Role.SOURCE
     origin: str = Origin.SOURCE
     training: dict[str, Any] = dataclasses.field(default_factory=dict)
+    class_names: tuple[str, ...] = ()
 
 
 def write(directory: Path, config: ClassifierConfig, weights: bytes) -> None:
@@ -56,6 +58,8 @@ def write(directory: Path, config: ClassifierConfig, weights: bytes) -> None:
     write_atomic(directory / WEIGHTS, weights)
     head = {"schema_version": SCHEMA_VERSION, WEIGHTS_HASH: hash_bytes(weights)}
     content = head | dataclasses.asdict(config)
+    if not config.class_names:  # as before there were any
+        del content["class_names"]
     text = json.dumps({CONFIG_HASH: _hash(content), **content}, indent=2)
     write_atomic(directory / CONFIG, text.encode())
 
@@ -78,6 +82,7 @@ def read(directory: Path) -> tuple[ClassifierConfig, bytes]:
         _check(directory / CONFIG, raw)
         del raw["schema_version"]
         expected, raw["input_shape"] = raw.pop(WEIGHTS_HASH), tuple(raw["input_shape"])
+        raw["class_names"] = tuple(raw.get("class_names", ()))
         config = ClassifierConfig(**raw)
         Role(config.role), Origin(config.origin)
         _check_sizes(config)
@@ -103,6 +108,10 @@ def _check_sizes(config: ClassifierConfig) -> None:
     ):
         if not all(isinstance(size, int) and 0 < size <= most for size in sizes):
             raise ValueError(f"expected {name} from 1 to {most}, got {list(sizes)}")
+    names = config.class_names
+    plain = all(isinstance(name, str) and name.isprintable() for name in names)
+    if names and not (plain and len(set(names)) == len(names) == config.classes):
+        raise ValueError(f"expected {config.classes} class names, each once, got {len(names)}")
 
 
 def _check(path: Path, raw: dict[str, Any]) -> None:

@@ -24,7 +24,7 @@ from cemfp.suspects.base import (
     check_fits,
     one_line,
 )
-from cemfp.suspects.feeding import Fed, Relabelled
+from cemfp.suspects.feeding import Fed, Relabelled, matched
 from cemfp.suspects.openers import open_classifier, open_keras, open_python, open_tflite
 
 __all__ = [
@@ -36,6 +36,7 @@ __all__ = [
     "SuspectError",
     "answer_labels",
     "check_fits",
+    "matched",
     "open_suspect",
 ]
 
