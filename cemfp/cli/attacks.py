@@ -197,7 +197,6 @@ def _attack(
     as_json: bool,
     **values: Any,
 ) -> None:
-    from cemfp.data import load
     from cemfp.removal import remove
 
     check_replaceable(out)
@@ -213,12 +212,12 @@ def _attack(
         settings = {"parameters": dataclasses.asdict(chosen), "recipe": dataclasses.asdict(recipe)}
         return echo_json(given | (settings if attack.recipe else settings | {"recipe": None}))
     say_what_precision_costs(recipe)
-    data = images.fitted(data, images.shape_of(victim))
+    dataset = images.load_for(data, victim)
     model = open_classifier(
-        victim, convention, role=Role.SOURCE, origin=Origin.SOURCE, dataset=load(data)
+        victim, convention, role=Role.SOURCE, origin=Origin.SOURCE, dataset=dataset
     )
     with progress_bar(attack.name, quiet=quiet) as progress:
-        thief = make_thief(model, data, recipe, progress, values)
+        thief = make_thief(model, dataset, recipe, progress, values)
         if "pretrained" in attack.needs:
             thief = with_pretrained(thief, values)
         removal = remove(chosen, thief)

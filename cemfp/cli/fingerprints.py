@@ -141,7 +141,6 @@ def _make(
     dry_run: bool,
     **values: Any,
 ) -> None:
-    from cemfp.data import load
     from cemfp.fingerprint.generate import make_fingerprint
 
     check_file(out)
@@ -162,7 +161,7 @@ def _make(
                 "out": out,
             }
         )
-    dataset = None if data is None else load(images.fitted(data, images.shape_of(source)))
+    dataset = None if data is None else images.load_for(data, source)
     models = _models(source, surrogate, reference, convention, dataset)
     with progress_bar(name, quiet=quiet) as progress:
         made, shortfall = make_fingerprint(method, models, dataset, **settings, progress=progress)

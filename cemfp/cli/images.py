@@ -17,7 +17,7 @@ from cemfp.cli.options import PATH
 from cemfp.models.directory import CONFIG, KERAS_FILE
 
 if TYPE_CHECKING:
-    from cemfp.data import DataSpec
+    from cemfp.data import Dataset, DataSpec
 
 PREFIXES = ("cached:", "tfds:", "python:")
 HELP = (
@@ -132,6 +132,22 @@ def _spec(data: str | None, classes: Path | None, size: Any, max_damaged: int) -
     if data is None:
         return None
     return DataSpec(data, size, read_classes(classes) if classes else (), max_damaged=max_damaged)
+
+
+def load_for(spec: DataSpec, path: Path) -> Dataset:
+    """Load a data set for a model: own images in its input size, labels in its order of classes."""
+    from cemfp.data import load
+    from cemfp.data.names import in_order
+
+    return in_order(load(fitted(spec, shape_of(path))), class_names_of(path))
+
+
+def class_names_of(path: Path) -> tuple[str, ...]:
+    """Return the class names that a classifier directory says it has; none if it says none."""
+    try:
+        return tuple(json.loads((path / CONFIG).read_bytes()).get("class_names", ()))
+    except (OSError, ValueError, AttributeError, TypeError):
+        return ()  # opening the model says what is wrong
 
 
 def fitted(spec: DataSpec, shape: tuple[int, ...] | None) -> DataSpec:

@@ -64,6 +64,7 @@ def _facts(loaded: Fingerprint) -> dict[str, Any]:
         "domain": loaded.domain,
         "epsilon": loaded.epsilon,
         "classes": loaded.classes,
+        "class_names": list(loaded.class_names),
         "keys_per_class": counts.tolist(),
         "shortfall": {str(label): count for label, count in loaded.shortfall.items()},
         "mean_conferrability": None if scores is None else float(np.mean(scores)),

@@ -144,6 +144,12 @@ def _some(model: Classifier, dataset: Dataset) -> Split:
             f"expected a model of {name}'s {classes} classes. Received: one with "
             f"{model.classes} classes."
         )
+    if model.class_names != dataset.classes and set(model.class_names) == set(dataset.classes):
+        raise Failure(
+            f"expected a model with its classes in the order {', '.join(dataset.classes[:5])}, "
+            f"... Received: {model.name} with {', '.join(model.class_names[:5])}, ...; "
+            "train it on labels in the same order."
+        )
     if tuple(model.input_shape) != tuple(dataset.input_shape):
         raise Failure(
             f"{name} has images of shape {tuple(dataset.input_shape)}. Received: a model for "

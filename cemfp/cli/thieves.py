@@ -14,7 +14,7 @@ from cemfp.cli.work import Progress
 from cemfp.models.roles import Role
 
 if TYPE_CHECKING:
-    from cemfp.data import DataSpec
+    from cemfp.data import Dataset
     from cemfp.models.classifier import Classifier
     from cemfp.removal import Thief
     from cemfp.training.recipe import Recipe
@@ -39,13 +39,13 @@ def take_settings(attack: Any, values: dict[str, Any]) -> tuple[Any, Recipe]:
 
 
 def make_thief(
-    victim: Classifier, data: DataSpec, recipe: Recipe, progress: Progress, values: dict[str, Any]
+    victim: Classifier, dataset: Dataset, recipe: Recipe, progress: Progress, values: dict[str, Any]
 ) -> Thief:
     """Return a thief with the images and the net that were typed.
 
     Args:
         victim: Model to steal.
-        data: Its data set.
+        dataset: Its data set.
         recipe: How to train.
         progress: Called as (steps done, steps in all, text).
         values: `seed`, and where the attack has them `images`, `count`, `net` and `arguments`.
@@ -54,14 +54,13 @@ def make_thief(
     from cemfp.removal import Thief
 
     chosen = values.get("images")
-    transfer_set = fitted(DataSpec(chosen), victim.input_shape) if chosen else data
-    other = load(transfer_set)
+    other = load(fitted(DataSpec(chosen), victim.input_shape)) if chosen else dataset
     images = other.train
     if values.get("count"):
         images = images.sample(values["count"], seed=values["seed"])
     return Thief(
         victim=victim,
-        dataset=load(data),
+        dataset=dataset,
         recipe=recipe,
         seed=values["seed"],
         images=images,

@@ -119,8 +119,8 @@ def train(
         given = {"data": images.given(data), "labels_from": labels_from, "out": out}
         return echo_json(given | dataclasses.asdict(plan) | {"recipe": dataclasses.asdict(recipe)})
     say_what_precision_costs(recipe)
-    shape = None if labels_from is None else images.shape_of(labels_from)
-    dataset, teacher = load(images.fitted(data, shape)), None
+    dataset = load(data) if labels_from is None else images.load_for(data, labels_from)
+    teacher = None
     if labels_from is not None:
         teacher = open_classifier(
             labels_from, convention, role=Role.SOURCE, origin=Origin.SOURCE, dataset=dataset
@@ -187,9 +187,7 @@ def evaluate(
     \b
     Example: cemfp evaluate zoo/source --data digits
     """
-    from cemfp.data import load
-
-    dataset = load(images.fitted(data, images.shape_of(classifier)))
+    dataset = images.load_for(data, classifier)
     whose = {"role": Role.SOURCE, "origin": Origin.SOURCE}
     model = open_classifier(classifier, convention, **whose, dataset=dataset, strict=False)
     accuracy = model.accuracy(dataset.test.images, dataset.test.labels)

@@ -139,7 +139,7 @@ def _open(
     log: QueryLog,
 ) -> Suspect:
     """Open the suspect, with all that stands in front of it."""
-    from cemfp.suspects import Relabelled, open_suspect
+    from cemfp.suspects import Relabelled, matched, open_suspect
 
     connection, remote = asking.connection(), names.is_remote(suspect)
     opened = open_suspect(
@@ -150,8 +150,12 @@ def _open(
         around=ask.remembering(asking, log, connection.pace, remote=remote),
         connection=connection,
     )
+    named = matched(opened, loaded.class_names)
     if order is not None:
         opened = Relabelled(opened, order)
+    elif named is not opened:
+        click.echo(f"{suspect}: its classes are put in the fingerprint's order", err=True)
+        opened = named
     if transforms:
         from cemfp.suspects.transforms import through
 

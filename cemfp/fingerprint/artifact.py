@@ -65,6 +65,7 @@ class Fingerprint:
         shortfall: Class -> number of inputs it is short of its share.
         calibration: Scores and threshold of known models, once there are any.
         schema_version: Version of the file's layout.
+        class_names: Names of the classes in their order; empty where nobody said them.
 
     Raises:
         FingerprintError: A field does not hold what is said above.
@@ -90,6 +91,7 @@ class Fingerprint:
     shortfall: dict[int, int] = dataclasses.field(default_factory=dict)
     calibration: Calibration | None = None
     schema_version: int = SCHEMA_VERSION
+    class_names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         self._check_plain_fields()
@@ -149,6 +151,8 @@ class Fingerprint:
                 arrays[name] = fields.to_levels(arrays[name])
         values["shortfall"] = {str(k): v for k, v in sorted(self.shortfall.items())}
         values["calibration"] = self.calibration and dataclasses.asdict(self.calibration)
+        if not self.class_names:  # as before there were any
+            del values["class_names"]
         return archive.pack({"format": FORMAT, **values}, arrays)
 
     @classmethod
@@ -195,6 +199,8 @@ class Fingerprint:
         expect(version == SCHEMA_VERSION, f"schema version {SCHEMA_VERSION}", version)
         sound = is_count(self.classes) and 2 <= self.classes <= MAX_CLASSES
         expect(sound, f"2 to {MAX_CLASSES} classes", self.classes)
+        names = fields.class_names(self.class_names, self.classes)
+        object.__setattr__(self, "class_names", names)
         # Printed to terminals: nothing that one obeys.
         sound = (
             isinstance(self.method, str) and re.fullmatch("[ -~]{1,64}", self.method) is not None
@@ -238,6 +244,7 @@ class Fingerprint:
 def _check_manifest(manifest: dict[str, Any]) -> None:
     found = manifest.get("format")
     expect(found == FORMAT, f"a file of format {FORMAT!r}", found)
+    manifest.setdefault("class_names", [])
     version = manifest.get("schema_version")
     if version == 1:  # before there were domains
         manifest["domain"] = "image"

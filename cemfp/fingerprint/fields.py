@@ -33,6 +33,16 @@ def is_count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 < value < 2**31
 
 
+def class_names(values: Any, classes: int) -> tuple[str, ...]:
+    """Names of the classes: none, or one for each, printable, since they go to terminals."""
+    expect(isinstance(values, list | tuple), "a list of class names", values)
+    plain = all(isinstance(name, str) and name.isprintable() and name for name in values)
+    expect(plain, "class names of printable characters", values)
+    sound = len(set(values)) == len(values) and len(values) in (0, classes)
+    expect(sound, f"{classes} class names, each once, or none", values)
+    return tuple(values)
+
+
 def plain_json(name: str, value: Any) -> dict[str, Any]:
     """The value as it comes back from a JSON file: lists for tuples, text for keys."""
     expect(isinstance(value, dict), f"{name} to be a dictionary", value)

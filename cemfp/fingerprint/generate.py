@@ -236,10 +236,18 @@ def assemble(
         true_labels=None if data_free else made.truth[chosen],
         conferrability=None if made.confer is None else made.confer[chosen],
         source_input=dataclasses.asdict(source.convention),
+        class_names=source.class_names or _names(source, dataset),
         shortfall=shortfall.missing,
         **_controls(source, dataset, made.starts[chosen], seed=seed),
     )
     return fingerprint, shortfall
+
+
+def _names(source: Source, dataset: Dataset | None) -> tuple[str, ...]:
+    """Return the names of the data set's classes, if they are the source's."""
+    if dataset is None or len(dataset.classes) != source.classes:
+        return ()
+    return dataset.classes
 
 
 def _controls(

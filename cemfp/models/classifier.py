@@ -100,6 +100,11 @@ class Classifier:
         return self.config.classes
 
     @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the classes in their order; empty where nobody said them."""
+        return self.config.class_names
+
+    @property
     def weights_sha256(self) -> str:
         """Hash of shapes and values of all weights, in order."""
         digest = hashlib.sha256()

@@ -44,6 +44,7 @@ class ClassifierConfig:
             accuracies.
         architecture: The layers of a net that is not in `NETS`, as Keras describes them; see
             `architecture.check`. None: not looked up, or one of `NETS`.
+        class_names: Names of the classes in their order; empty where nobody said them.
     """
 
     net: str
@@ -54,6 +55,7 @@ class ClassifierConfig:
     origin: str = Origin.SOURCE
     training: dict[str, Any] = dataclasses.field(default_factory=dict)
     architecture: dict[str, Any] | None = None
+    class_names: tuple[str, ...] = ()
 
 
 def write(directory: Path, config: ClassifierConfig, weights: bytes) -> None:
@@ -64,6 +66,8 @@ def write(directory: Path, config: ClassifierConfig, weights: bytes) -> None:
     content = head | dataclasses.asdict(config)
     if config.architecture is None:  # a directory of before had no such field
         del content["architecture"]
+    if not config.class_names:  # as before there were any
+        del content["class_names"]
     text = json.dumps({CONFIG_HASH: _hash(content), **content}, indent=2)
     write_atomic(directory / CONFIG, text.encode())
 
@@ -88,6 +92,7 @@ def read(directory: Path) -> tuple[ClassifierConfig, bytes]:
         _check(directory / CONFIG, raw)
         del raw["schema_version"]
         expected, raw["input_shape"] = raw.pop(WEIGHTS_HASH), tuple(raw["input_shape"])
+        raw["class_names"] = tuple(raw.get("class_names", ()))
         config = ClassifierConfig(**raw)
         Role(config.role), Origin(config.origin)
         _check_sizes(config)
@@ -118,6 +123,10 @@ def _check_sizes(config: ClassifierConfig) -> None:
     ):
         if not all(isinstance(size, int) and 0 < size <= most for size in sizes):
             raise ValueError(f"expected {name} from 1 to {most}, got {list(sizes)}")
+    names = config.class_names
+    plain = all(isinstance(name, str) and name.isprintable() for name in names)
+    if names and not (plain and len(set(names)) == len(names) == config.classes):
+        raise ValueError(f"expected {config.classes} class names, each once, got {len(names)}")
 
 
 def _check(path: Path, raw: dict[str, Any]) -> None:

@@ -16,6 +16,7 @@ class Source(Protocol):
         role, origin: Those of a source.
         input_shape: Height, width and channels of an input.
         classes: Number of classes.
+        class_names: Their names in order; empty where nobody said them.
         weights_sha256: What tells it from other models.
         convention: How it wants its images.
     """
@@ -31,6 +32,9 @@ class Source(Protocol):
 
     @property
     def classes(self) -> int: ...
+
+    @property
+    def class_names(self) -> tuple[str, ...]: ...
 
     @property
     def weights_sha256(self) -> str: ...

@@ -152,4 +152,5 @@ def _config(
         arguments=dict(arguments if changed is None else changed),
         role=thief.role,
         origin=Origin.SURROGATE.value,
+        class_names=victim.class_names or thief.dataset.classes,
     )

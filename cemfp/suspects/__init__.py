@@ -29,7 +29,7 @@ from cemfp.suspects.base import (
     check_fits,
     one_line,
 )
-from cemfp.suspects.feeding import Fed, Relabelled
+from cemfp.suspects.feeding import Fed, Relabelled, matched
 from cemfp.suspects.names import DESCRIPTIONS, is_address, is_remote, shown
 from cemfp.suspects.network.connection import Connection
 from cemfp.suspects.openers import (
@@ -61,6 +61,7 @@ __all__ = [
     "TryAgain",
     "answer_labels",
     "check_fits",
+    "matched",
     "open_suspect",
 ]
 

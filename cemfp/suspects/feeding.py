@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from cemfp.data.names import places
 from cemfp.models.convention import COMMON, UNIT, Convention
 from cemfp.suspects.base import Suspect, SuspectError, answer_labels
 
@@ -59,6 +61,19 @@ class Relabelled:
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """Return the fingerprint's labels (n,)."""
         return np.array(self.labels)[answer_labels(self.suspect, images, self.classes)]
+
+
+def matched(suspect: Suspect, names: Sequence[str]) -> Suspect:
+    """Return the suspect with its classes in the order `names`, the fingerprint's.
+
+    One that names no classes, or others, stays as it is: the control images find out. What it says
+    of its names is believed as little as its answers; those images come after this.
+    """
+    own = tuple(getattr(suspect, "class_names", ()))
+    if not own or own == tuple(names) or set(own) != set(names):
+        return suspect
+    order = places(own, names)
+    return suspect if order is None else Relabelled(suspect, order)
 
 
 def alternatives(suspect: Suspect, channels: int) -> dict[Convention, Suspect]:

@@ -40,6 +40,7 @@ class Remembered:
         self.pace = Pace() if pace is None else pace
         self.input_shape = getattr(suspect, "input_shape", None)
         self.classes = getattr(suspect, "classes", None)
+        self.class_names = getattr(suspect, "class_names", ())
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """Return the answers on images (n, h, w, c): labels (n,) or scores (n, C).

@@ -34,6 +34,7 @@ class AskedSource:
         role, origin: Those of a source.
         input_shape: Height, width and channels of an input.
         classes: Number of classes.
+        class_names: Nobody said them.
         config: What there is to say of it as a classifier.
         convention: How it wants its images.
         weights_sha256: What tells it from other models.
@@ -41,6 +42,7 @@ class AskedSource:
     """
 
     role, origin = Role.SOURCE.value, Origin.SOURCE.value
+    class_names: tuple[str, ...] = ()
 
     def __init__(
         self,

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from cemfp.data import Dataset
+from cemfp.data.names import in_order
 from cemfp.models.classifier import Classifier, ClassifierConfig
 from cemfp.models.renewal import build_net
 from cemfp.models.roles import Origin, Role
@@ -81,6 +82,8 @@ def train_classifier(
             "expected labels 'truth' without a classifier, 'soft' or 'top1' with one. Received: "
             f"{plan.labels!r} and {labels_from}"
         )
+    if labels_from is not None:
+        dataset = in_order(dataset, labels_from.class_names)
     split = dataset.train
     if plan.images:
         split = split.sample(plan.images, seed=plan.seed)
@@ -149,4 +152,5 @@ def _config(
             "precision": "float32" if plan.architecture else precision.choose(recipe.precision),
             "seed": plan.seed,
         },
+        class_names=dataset.classes,
     )

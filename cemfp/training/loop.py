@@ -24,6 +24,8 @@ Watch = Callable[[int, int, tf.keras.Model], object]
 
 # Steps in one compiled call: enough to hide Python's share, few enough for a live progress bar.
 STEPS_PER_CALL = 16
+# Bytes of images up to which all of them are held in one tensor; more are fed call by call.
+LARGEST_HELD = 1 << 30
 
 
 class TrainingDiverged(RuntimeError):
@@ -73,7 +75,9 @@ def train(
     Args:
         build: Maps an input shape to a fresh Keras model with logits out; called again for the
             float32 result.
-        images: (n, h, w, c) uint8 or float32 in [0, 1].
+        images: (n, h, w, c) uint8 or float32 in [0, 1]; a memory map of more than the memory, too:
+            over `LARGEST_HELD` bytes only those of the next `STEPS_PER_CALL` steps are read. The
+            result is the same.
         targets: (n,) class indices or (n, classes) probabilities.
         recipe: The schedule.
         seed: Decides initial weights, order and augmentation.
@@ -131,8 +135,10 @@ class _Loop:
         self.steps_per_epoch = self.count // self.batch
         self.total = recipe.epochs * self.steps_per_epoch
         self.side = images.shape[1]
-        margin = ((0, 0), (recipe.pad,) * 2, (recipe.pad,) * 2, (0, 0))
-        self.images, self.targets = tf.constant(np.pad(images, margin)), tf.constant(targets)
+        self.margin = ((0, 0), (recipe.pad,) * 2, (recipe.pad,) * 2, (0, 0))
+        self.fed = images if images.nbytes > LARGEST_HELD else None
+        self.held = None if self.fed is not None else tf.constant(np.pad(images, self.margin))
+        self.targets = tf.constant(targets)
         self.updates = Updates(model, recipe)
         self.step = tf.Variable(0, dtype=tf.int32)
 
@@ -143,7 +149,7 @@ class _Loop:
         sizes = {self._size_at(0), self._size_at(self.total)}
         compiled = {size: tf.function(self._make_steps(size)) for size in sizes}
         for size, batches in self._calls():
-            loss = float(compiled[size](tf.constant(batches)))
+            loss = float(compiled[size](tf.constant(batches), self._feed(batches)))
             if not np.isfinite(loss):
                 raise self._diverged(f"the loss became {loss}")
             if progress is not None:
@@ -179,16 +185,26 @@ class _Loop:
                 size = self._size_at(epoch * self.steps_per_epoch + start)
                 yield size, batches[start : start + STEPS_PER_CALL]
 
-    def _make_steps(self, size: int) -> Callable[[tf.Tensor], tf.Tensor]:
+    def _feed(self, batches: np.ndarray) -> tf.Tensor | None:
+        """Return the images of these steps (steps, batch, h, w, c); None if all are held."""
+        return None if self.fed is None else tf.convert_to_tensor(self.fed[batches])
+
+    def _make_steps(self, size: int) -> Callable[[tf.Tensor, tf.Tensor | None], tf.Tensor]:
         # A small crop moves about inside the image; only a full-size one needs the padding.
         margin = 0 if size == self.side else self.recipe.pad
 
-        def steps(batches: tf.Tensor) -> tf.Tensor:
+        def pixels(batch: tf.Tensor, fed: tf.Tensor | None, number: tf.Tensor) -> tf.Tensor:
+            if fed is None:
+                return tf.gather(self.held, batch)
+            return tf.pad(fed[number], self.margin)
+
+        def steps(batches: tf.Tensor, fed: tf.Tensor | None) -> tf.Tensor:
             """Make one step for each row of image indices; return the last loss."""
             loss = tf.constant(0.0)
-            for batch in batches:
+            for number in tf.range(tf.shape(batches)[0]):
+                batch = batches[number]
                 images = augment(
-                    tf.gather(self.images, batch),
+                    pixels(batch, fed, number),
                     size,
                     flip=self.recipe.flip,
                     seed=tf.stack([self.seed, self.step]),

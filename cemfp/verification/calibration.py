@@ -15,7 +15,7 @@ import numpy as np
 from cemfp.fingerprint.artifact import Calibration, Fingerprint
 from cemfp.models.roles import CALIBRATION_ROLES, Origin, require_origin, require_roles
 from cemfp.numerics import metrics
-from cemfp.suspects import answer_labels, check_fits
+from cemfp.suspects import answer_labels, check_fits, matched
 
 if TYPE_CHECKING:
     from cemfp.models.classifier import Classifier
@@ -115,5 +115,6 @@ def choose_threshold(
 
 def _score(fingerprint: Fingerprint, model: Classifier, batch_size: int) -> float:
     check_fits(model, fingerprint.inputs.shape[1:], fingerprint.classes)
-    labels = answer_labels(model, fingerprint.inputs, fingerprint.classes, batch_size)
+    asked = matched(model, fingerprint.class_names)
+    labels = answer_labels(asked, fingerprint.inputs, fingerprint.classes, batch_size)
     return metrics.cae_accuracy(labels, fingerprint.keys)

@@ -39,7 +39,7 @@ def test_it_shows_what_a_folder_holds(run, tmp_path):
     settings = ("--max-damaged", 1, "--image-size", "4x4")
     result = run("data", root, *settings, "--sheet", tmp_path / "sheet.png")
     assert result.exit_code == 0, result.output
-    assert "pets: 12 training and 4 test images of 3 classes, 4 x 4 x 3, uint8" in result.stdout
+    assert "pets: 13 training and 3 test images of 3 classes, 4 x 4 x 3, uint8" in result.stdout
     for said in (".DS_Store", "cat/page.png: HTML", "resized (16)", "6 x 5 (16)", "RGB (16)"):
         assert said in result.stdout
     assert Image.open(tmp_path / "sheet.png").height == 3 * 68
