@@ -1,9 +1,11 @@
 """Times, recipes and nets that an owner gets who does not say."""
 
 import pytest
+import tensorflow as tf
 
 from cemfp.data import load
 from cemfp.jobs.train import Net
+from cemfp.models.classifier import Classifier
 from cemfp.owner import means
 
 
@@ -24,7 +26,9 @@ def test_times_that_are_none(text):
 def test_nets_with_batch_norm_and_without():
     digits = load("digits")
     assert means.has_batch_norm(Net("resnet20", (("width", 4), ("depth", 8))), digits)
-    assert not means.has_batch_norm(Net("cnn1"), digits)
+    inputs = tf.keras.Input((8, 8, 1))
+    plain = tf.keras.Model(inputs, tf.keras.layers.Dense(10)(tf.keras.layers.Flatten()(inputs)))
+    assert not means.has_batch_norm(Net.like(Classifier.from_keras(plain)), digits)
     assert means.recipe(digits, batch_norm=True).optimizer == "sgd"
     assert means.recipe(digits, batch_norm=False).optimizer == "adam"
 
