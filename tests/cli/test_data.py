@@ -42,7 +42,8 @@ def test_it_shows_what_a_folder_holds(run, tmp_path):
     assert "pets: 13 training and 3 test images of 3 classes, 4 x 4 x 3, uint8" in result.stdout
     for said in (".DS_Store", "cat/page.png: HTML", "resized (16)", "6 x 5 (16)", "RGB (16)"):
         assert said in result.stdout
-    assert Image.open(tmp_path / "sheet.png").height == 3 * 68
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        assert sheet.height == 3 * 68
     facts = json.loads(run("data", root, *settings, "--json").stdout)
     assert [row["name"] for row in facts["classes"]] == ["ant", "bee", "cat"]
     assert [row["index"] for row in facts["classes"]] == [0, 1, 2]
