@@ -14,7 +14,7 @@ from cemfp.training.recipe import Recipe
 _UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0}
 _BUDGET = re.compile(r"(?=.)(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?")
 SMALL_SIDE = 64  # pixels up to which a CIFAR net takes the image as it is
-FEW_IMAGES = 5_000
+FEW_IMAGES = 20_000  # of which smaller batches make enough steps in fewer passes
 _LARGE = Net("mobilenetv2")
 _SMALL = Net("resnet20")
 

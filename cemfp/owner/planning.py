@@ -118,7 +118,8 @@ def _plan(wish: Wish, owner: Owner, out: Path, store: Store, say: Say, keep: boo
     say("Timing some steps of each part.")
     source = load_source(store.get(owner.source.key()))
     candidates = CANDIDATES_FOR_EACH * owner.size
-    rates = measure(source, load(owner.data), owner.nets, owner.recipe, candidates)
+    dataset = load(owner.data)
+    rates = measure(source, dataset, owner.nets, owner.other, owner.recipe, candidates)
     plan = schedule(
         rates,
         wish.budget,

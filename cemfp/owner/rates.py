@@ -26,7 +26,12 @@ BYTES_PER_WEIGHT = 2  # kept in float16
 
 
 def measure(
-    source: Source, dataset: Dataset, nets: Sequence[Net], recipe: Recipe, candidates: int
+    source: Source,
+    dataset: Dataset,
+    nets: Sequence[Net],
+    other: Net,
+    recipe: Recipe,
+    candidates: int,
 ) -> Rates:
     """Time some steps of each net's training, and of the fingerprint method on fresh nets.
 
@@ -34,17 +39,20 @@ def measure(
         source: The model to protect.
         dataset: Its images.
         nets: What surrogates and references are.
+        other: What a thief takes who does not know the architecture.
         recipe: How they are trained.
         candidates: Images that the fingerprint method works on at once.
     """
     timed = [_training(net, dataset, recipe) for net in nets]
     starts, steps, sizes = (float(np.mean(column)) for column in zip(*timed, strict=True))
+    theirs = steps if other in nets else _training(other, dataset, recipe)[1]
     return Rates(
         start=PROCESS_SECONDS + starts,
         step=steps,
         steps_per_epoch=max(1, len(dataset.train) // recipe.batch_size),
         crafting=_crafting(source, dataset, nets[0], candidates),
         size=sizes,
+        other=theirs / steps,
     )
 
 

@@ -26,6 +26,7 @@ ALWAYS = {"quantize": 0.0, "ftal": 0.3, "retrain": 1.0}
 IF_TIME = {"prune": 0.4, "black-box": 1.0, "advtrain": 4.0}
 ALWAYS_ASKING = {"retrain": 1.0, "black-box": 1.0}
 IF_TIME_ASKING = {"label-smoothing": 1.0, "advtrain": 4.0}
+OTHER_NET = "retrain"  # the theft with another net than the owner's
 # Radii of which the first that separates the calibration models is taken, of 255 grey levels; on
 # photographs it is the first or the second.
 GREY_LEVELS, LIKELY_RADII = (8, 16, 32), 2
@@ -50,6 +51,8 @@ class Rates:
         steps_per_epoch: Steps of one pass over the training images.
         crafting: Seconds of one step of the fingerprint method for each member of the ensemble.
         size: Bytes of one kept net.
+        other: What a training of the net costs that a thief takes who does not know the
+            architecture, in those of the owner's.
     """
 
     start: float
@@ -57,6 +60,7 @@ class Rates:
     steps_per_epoch: int
     crafting: float
     size: float
+    other: float = 1.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -203,7 +207,8 @@ def _priced(plan: Schedule, rates: Rates, thefts: dict[str, float]) -> Schedule:
     """Return the schedule with its estimates of time and disk."""
     training = rates.start + plan.epochs * rates.steps_per_epoch * rates.step
     crafting = _crafting(rates, plan.steps, len(plan.radii))
-    trainings = plan.nets + sum(thefts.values())
+    stolen = (c * (rates.other if name == OTHER_NET else 1.0) for name, c in thefts.items())
+    trainings = plan.nets + sum(stolen)
     seconds = trainings * training + crafting + SHARED_SECONDS
     return dataclasses.replace(
         plan, seconds=round(seconds, 1), disk=(plan.nets + len(thefts) + 1) * rates.size
