@@ -97,6 +97,7 @@ class RemoveFingerprint(Job):
             transfer_set=self.transfer_set,
             net=self.net.name,
             arguments=dict(self.net.arguments),
+            architecture=self.net.layers(),
             answers=answers,
             pretrained=self._pretrained(store),
             progress=lambda done, total, text: progress(f"step {done}/{total}, {text}"),

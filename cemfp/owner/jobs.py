@@ -12,9 +12,8 @@ from cemfp.jobs.remove import RemoveFingerprint
 from cemfp.jobs.source import OwnSource
 from cemfp.jobs.train import Net, TrainNet
 from cemfp.jobs.zoo import FIRST_SEED, REFERENCE_OFFSET, Group
-from cemfp.models.nets import NETS
 from cemfp.models.roles import Role
-from cemfp.owner.schedule import MEMBERS, Schedule
+from cemfp.owner.schedule import MEMBERS, OTHER_NET, Schedule
 from cemfp.removal import REMOVALS
 from cemfp.training.recipe import Recipe
 
@@ -98,10 +97,6 @@ class Owner:
         )
         return MakeFingerprint(candidates, size=self.size)
 
-    def _known_net(self) -> Net:
-        """What a thief trains who guesses the architecture, as far as he can build it."""
-        return next((net for net in self.nets if net.name in NETS), self.other)
-
     def theft(self, name: str, plan: Schedule) -> RemoveFingerprint:
         """Return a removal attack on the source."""
         attack = REMOVALS[name]()
@@ -118,7 +113,7 @@ class Owner:
             data=self.data,
             recipe=recipe,
             seed=self.seed * SEEDS_APART + FIRST_SEED[Role.ATTACKER],
-            net=self.other if name == "retrain" else self._known_net(),
+            net=self.other if name == OTHER_NET else self.nets[0],
         )
 
 

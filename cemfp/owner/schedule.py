@@ -22,10 +22,10 @@ ENOUGH_STEPS, FEWEST_EPOCHS, MOST_EPOCHS = 2_400, 8, 120
 LEAST_SHARE = 1 / 3
 # Thefts that are always tried, and those that follow if there is time, in this order. The number
 # is what one costs in trainings of a surrogate.
-ALWAYS = {"quantize": 0.0, "ftal": 0.3, "retrain": 1.0}
-IF_TIME = {"prune": 0.4, "black-box": 1.0, "advtrain": 4.0}
-ALWAYS_ASKING = {"retrain": 1.0, "black-box": 1.0}
-IF_TIME_ASKING = {"label-smoothing": 1.0, "advtrain": 4.0}
+ALWAYS = {"quantize": 0.0, "ftal": 0.3, "black-box": 1.0}
+IF_TIME = {"prune": 0.4, "retrain": 1.0, "advtrain": 4.0}
+ALWAYS_ASKING = {"black-box": 1.0}
+IF_TIME_ASKING = {"retrain": 1.0, "label-smoothing": 1.0, "advtrain": 4.0}
 OTHER_NET = "retrain"  # the theft with another net than the owner's
 # Radii of which the first that separates the calibration models is taken, of 255 grey levels; on
 # photographs it is the first or the second.
@@ -174,9 +174,10 @@ def _with_more_thefts(
     for name, cost in if_time.items():
         costs[name] = cost
         more = _priced(dataclasses.replace(chosen, thefts=tuple(costs)), rates, costs)
-        if more.seconds > budget:
-            break
-        chosen = more
+        if more.seconds <= budget:
+            chosen = more
+        else:
+            del costs[name]
     return chosen
 
 

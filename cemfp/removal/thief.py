@@ -12,6 +12,7 @@ import tensorflow as tf
 from cemfp.data import Dataset, Split
 from cemfp.models.classifier import Classifier
 from cemfp.models.nets import NETS
+from cemfp.models.renewal import build_net
 from cemfp.models.roles import Role
 from cemfp.training.from_scratch import as_targets
 from cemfp.training.loop import Build, Gradients, Progress, Watch, loss_gradients, train
@@ -36,6 +37,7 @@ class Thief:
         images: The transfer set; its labels are the ground truth only where the classes agree.
         transfer_set: Name of the data set that `images` are from; by default the victim's domain.
         net, arguments: What extraction attacks train; see `NETS`.
+        architecture: Of a net that is not in `NETS`; see `models.renewal.net_like`.
         answers: The victim's logits (n, C) on `images`, where they are known already. Queries count
             all the same.
         pretrained: A net of the same sort, trained on other images; for `transfer`.
@@ -53,6 +55,7 @@ class Thief:
     transfer_set: str = ""
     net: str = "resnet20"
     arguments: dict[str, Any] = dataclasses.field(default_factory=dict)
+    architecture: dict[str, Any] | None = None
     answers: np.ndarray | None = None
     pretrained: Classifier | None = None
     role: str = Role.ATTACKER.value
@@ -114,7 +117,8 @@ class Thief:
 
     def build(self, shape: tuple[int | None, ...]) -> tf.keras.Model:
         """Return a fresh net of the thief's own choice."""
-        return NETS[self.net](shape, self.victim.classes, **self.arguments)
+        own = self.net, self.arguments, self.architecture
+        return build_net(*own, shape, self.victim.classes)
 
     def build_like_victim(self, shape: tuple[int | None, ...]) -> tf.keras.Model:
         """Return a fresh net of the victim's architecture.
