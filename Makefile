@@ -43,7 +43,8 @@ test: $(STAMP)all  ## Run the quick tests, each part once for real, two at a tim
 
 test-all: $(STAMP)all  ## Run every test, then the numerical ones as older processors compute
 	$(BIN)/python -m pytest -q -m "" -n 2 --dist loadfile
-	ONEDNN_MAX_CPU_ISA=AVX2 $(BIN)/python -m pytest -q -n 2 --dist loadfile $(NUMERICAL)
+	! grep -q avx512 /proc/cpuinfo || \
+		ONEDNN_MAX_CPU_ISA=AVX2 $(BIN)/python -m pytest -q -n 2 --dist loadfile $(NUMERICAL)
 	TF_ENABLE_ONEDNN_OPTS=0 $(BIN)/python -m pytest -q -n 2 --dist loadfile $(NUMERICAL)
 
 lint: $(STAMP)all  ## Check style and format

@@ -155,8 +155,8 @@ def lines(plan: Schedule, owner: Owner, dataset: Dataset) -> Sequence[str]:
     (made, limit), (also, other) = plan.surrogates, plan.references
     radii = ", ".join(f"{radius:.4f}" for radius in plan.radii)
     found = [
-        f"Plan: {made} copies and {also} independent nets make the fingerprint, {limit} and "
-        f"{other} its threshold, {plan.unseen} independent ones are kept for the self-test",
+        f"Plan: of copies and independent nets, {made} and {also} make the fingerprint, {limit} "
+        f"and {other} set its threshold; {plan.unseen} independent more for the self-test",
         f"      nets {', '.join(net.name for net in owner.nets)}, {plan.epochs} epochs of "
         f"{len(dataset.train)} images; {owner.size} inputs, epsilon {radii}, {plan.steps} steps",
         f"      thefts {', '.join(plan.thefts)}",

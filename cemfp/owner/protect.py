@@ -14,6 +14,7 @@ from cemfp.data import load
 from cemfp.engine.executors import Outcome
 from cemfp.engine.jobs import Job, obtain, plan
 from cemfp.engine.local import run_local
+from cemfp.engine.progress import duration
 from cemfp.fingerprint.artifact import Fingerprint
 from cemfp.jobs.fingerprint import FINGERPRINT, read_rows
 from cemfp.jobs.source import ACCURACY, LIVE, load_source
@@ -108,13 +109,17 @@ def _make(
 ) -> Protected:
     """Train, make the fingerprint, set its threshold, test it, and write files and report."""
     todo = protection.plan
-    say(f"1/4 Training {len(protection.nets)} nets: copies of the model, and independent ones.")
+    say(
+        f"1/4 Training {len(protection.nets)} nets: copies of the model, and independent ones; "
+        f"about {duration(len(protection.nets) * todo.training)}."
+    )
     _obtain(run, protection.nets)
     say("2/4 Making the fingerprint, and its threshold from nets that did not make it.")
     radius, tried = _choose_radius(protection, store, run, say)
     say(
         f"3/4 Self-test: stealing the model in {len(todo.thefts)} ways, and training "
-        f"{todo.unseen} independent nets that nobody used before."
+        f"{todo.unseen} independent nets that nobody used before; about "
+        f"{duration((todo.unseen + len(todo.thefts)) * todo.training)} at most."
     )
     _obtain(run, [*protection.thefts.values(), *protection.unseen])
     made = store.get(protection.calibrated(radius).key()) / FINGERPRINT

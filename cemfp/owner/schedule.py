@@ -75,6 +75,7 @@ class Schedule:
         thefts: Names of the removal attacks that the self-test tries.
         radii: Values of epsilon to try, on the [0, 1] scale.
         steps: Steps of the fingerprint method.
+        training: Estimate of the seconds of one training.
         seconds: Estimate of the time in all.
         disk: Estimate of the bytes.
     """
@@ -86,6 +87,7 @@ class Schedule:
     thefts: tuple[str, ...]
     radii: tuple[float, ...]
     steps: int
+    training: float = 0.0
     seconds: float = 0.0
     disk: float = 0.0
 
@@ -212,5 +214,8 @@ def _priced(plan: Schedule, rates: Rates, thefts: dict[str, float]) -> Schedule:
     trainings = plan.nets + sum(stolen)
     seconds = trainings * training + crafting + SHARED_SECONDS
     return dataclasses.replace(
-        plan, seconds=round(seconds, 1), disk=(plan.nets + len(thefts) + 1) * rates.size
+        plan,
+        training=round(training, 1),
+        seconds=round(seconds, 1),
+        disk=(plan.nets + len(thefts) + 1) * rates.size,
     )
