@@ -28,14 +28,15 @@ class Time(click.ParamType):
 
 def _names(ctx: click.Context, param: click.Parameter, text: str | None) -> tuple[str, ...]:
     """Return the names of --net, each known."""
-    from cemfp.models.nets import NETS
+    from cemfp.owner.means import named_net
 
     names = tuple(name.strip() for name in text.split(",")) if text else ()
-    unknown = [name for name in names if name != "same" and name not in NETS]
-    if unknown:
-        raise click.BadParameter(
-            f"expected same, or nets among {', '.join(NETS)}. Received: {', '.join(unknown)}."
-        )
+    for name in names:
+        if name != "same":
+            try:
+                named_net(name)
+            except ValueError as error:
+                raise click.BadParameter(f"{error}.", ctx, param) from error
     return names
 
 
@@ -59,7 +60,8 @@ def _names(ctx: click.Context, param: click.Parameter, text: str | None) -> tupl
     callback=_names,
     metavar="NAME[,NAME]...",
     help="What copies and independent nets are: `same` as MODEL, or names of `cemfp train --net`, "
-    "in turn.  [default: same; for a black box the usual net for such images]",
+    "`resnet20:width=8` say, in turn.  [default: same; for a black box what is usual for such "
+    "images]",
 )
 @click.option("--surrogates", type=click.IntRange(2), help="Copies that are trained in all.")
 @click.option("--references", type=click.IntRange(2), help="Independent nets, the same.")

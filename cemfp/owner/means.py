@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 
 import tensorflow as tf
@@ -9,9 +10,11 @@ import tensorflow as tf
 from cemfp.data import Dataset
 from cemfp.jobs.train import Net
 from cemfp.models.keras_models import layers_of
+from cemfp.models.nets import NETS
 from cemfp.training.recipe import Recipe
 
 _UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0}
+_SETTING = re.compile(r"(\w+)=(\d+)")
 _BUDGET = re.compile(r"(?=.)(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?")
 SMALL_SIDE = 64  # pixels up to which a CIFAR net takes the image as it is
 FEW_IMAGES = 20_000  # of which smaller batches make enough steps in fewer passes
@@ -32,6 +35,30 @@ def seconds(text: str) -> float:
     if not found:
         raise ValueError(f"expected a time such as 2h, 20m or 1h30m. Received: {text!r}")
     return found
+
+
+def named_net(text: str) -> Net:
+    """Read a net of `NETS`, with arguments if wanted: `resnet20`, `resnet20:width=8:depth=8`.
+
+    Raises:
+        ValueError: There is no such net, or it does not take that.
+    """
+    name, *settings = text.split(":")
+    found = [_SETTING.fullmatch(setting) for setting in settings]
+    if name not in NETS or None in found:
+        raise ValueError(
+            f"expected a net among {', '.join(NETS)}, with arguments as in resnet20:width=8. "
+            f"Received: {text}"
+        )
+    pairs = tuple((match[1], int(match[2])) for match in found if match is not None)
+    known = inspect.signature(NETS[name]).parameters
+    strange = [key for key, _ in pairs if key not in known]
+    if strange:
+        raise ValueError(
+            f"expected arguments of {name}: {', '.join(list(known)[2:])}. Received: "
+            f"{', '.join(strange)}"
+        )
+    return Net(name, pairs)
 
 
 def usual_net(dataset: Dataset) -> Net:

@@ -38,7 +38,7 @@ class Wish:
         model: `.keras` file, classifier directory, or what else answers; see `suspects`.
         data: Name of the data set.
         budget: Seconds that it may take.
-        nets: `same`, or names in `NETS`; none means what is usual.
+        nets: `same`, or names in `NETS`, `resnet20:width=8` say; none means what is usual.
         surrogates, references: How many of them in all; None means what the budget allows.
         epsilon: L-inf radius on the [0, 1] scale; None chooses one.
         inputs: Inputs wanted.
@@ -103,7 +103,7 @@ def _owner(wish: Wish, job: OwnSource, source: Source, dataset: Dataset) -> Owne
 
 def _net(name: str, source: Source) -> Net:
     if name != SAME:
-        return Net(name)
+        return means.named_net(name)
     assert isinstance(source, Classifier)
     return Net.like(source)
 
@@ -150,6 +150,10 @@ def _identity(wish: Wish, owner: Owner) -> dict[str, Any]:
     }
 
 
+def _shown(net: Net) -> str:
+    return "the model's own" if net.architecture else str(net.name)
+
+
 def lines(plan: Schedule, owner: Owner, dataset: Dataset) -> Sequence[str]:
     """Say what will be made, and what it takes."""
     (made, limit), (also, other) = plan.surrogates, plan.references
@@ -157,7 +161,7 @@ def lines(plan: Schedule, owner: Owner, dataset: Dataset) -> Sequence[str]:
     found = [
         f"Plan: of copies and independent nets, {made} and {also} make the fingerprint, {limit} "
         f"and {other} set its threshold; {plan.unseen} independent more for the self-test",
-        f"      nets {', '.join(net.name for net in owner.nets)}, {plan.epochs} epochs of "
+        f"      nets {', '.join(map(_shown, owner.nets))}, {plan.epochs} epochs of "
         f"{len(dataset.train)} images; {owner.size} inputs, epsilon {radii}, {plan.steps} steps",
         f"      thefts {', '.join(plan.thefts)}",
         f"      about {duration(plan.seconds)} and {plan.disk / 2**20:.0f} MiB",

@@ -37,3 +37,19 @@ def test_digits_are_not_mirrored():
     recipe = means.recipe(load("digits"), batch_norm=True)
     assert not recipe.flip and recipe.pad == 0 and recipe.batch_size == 64
     assert means.usual_net(load("digits")) == Net("resnet20")
+
+
+def test_nets_by_name():
+    assert means.named_net("vgg16") == Net("vgg16")
+    assert means.named_net("resnet20:width=8:depth=8").arguments == (("width", 8), ("depth", 8))
+
+
+@pytest.mark.parametrize("text", ["", "resnet", "resnet20:width", "resnet20:width=x", "cnn1:"])
+def test_nets_that_are_none(text):
+    with pytest.raises(ValueError, match="expected a net among resnet20, "):
+        means.named_net(text)
+
+
+def test_arguments_that_a_net_does_not_take():
+    with pytest.raises(ValueError, match=r"expected arguments of resnet20: .*Received: girth"):
+        means.named_net("resnet20:girth=3")
