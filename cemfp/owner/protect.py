@@ -50,6 +50,11 @@ class Protected:
     judged: list[Judged]
     path: Path
 
+    @property
+    def conclusion(self) -> list[str]:
+        """What it survives, what not, and whom it accuses, in plain lines."""
+        return conclusion(self.judged)
+
 
 def protect(
     wish: Wish,
