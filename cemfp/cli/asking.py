@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cemfp.cli import options
-from cemfp.cli.errors import Failure
+from cemfp.cli.errors import Failure, Terminated
 from cemfp.suspects import names
 from cemfp.suspects.network.connection import TIMEOUT, Connection
 from cemfp.suspects.pace import DEADLINE, Pace
@@ -160,7 +160,7 @@ def kept_log(
             click.echo(f"log {path}: {known} inputs answered before{cut}", err=True)
         try:
             yield log
-        except (KeyboardInterrupt, NoAnswer):
+        except (KeyboardInterrupt, Terminated, NoAnswer):
             if path is not None:
                 click.echo(
                     f"{log.asked - before} queries now; {path} keeps {len(log.answers)} answers, "

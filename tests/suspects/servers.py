@@ -50,6 +50,7 @@ class Server(ThreadingHTTPServer):
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    wbufsize = 1 << 16  # head and body in one packet, or the second waits for its receipt
 
     def handle_any(self):
         length = int(self.headers.get("Content-Length") or 0)

@@ -159,3 +159,19 @@ def test_bytes_that_are_no_tensor(size, kind, head, message):
 
     with pytest.raises(SuspectError, match=message):
         ask(hostile)
+
+
+@pytest.mark.parametrize("shape", [["-1", "2", "2", "1"], "[-1,2,2,1]", None, [None, 2], [{}], {}])
+def test_a_shape_that_is_no_list_of_numbers(shape):
+    app = OpenInference(scores)
+    facts = app.facts()
+    facts["inputs"][0]["shape"] = shape
+    app.facts = lambda: facts
+    np.testing.assert_array_equal(ask(app)[0], EXPECTED)
+
+
+def test_the_other_version_is_named_by_the_servers_words():
+    with pytest.raises(SuspectError, match='the server answers 404: "unknown model"'):
+        ask(OpenInference(scores), "/v1/models/m")
+    with pytest.raises(SuspectError, match='the server answers 404: "unknown model"'):
+        ask(OpenInference(scores), "/v2/models/other")

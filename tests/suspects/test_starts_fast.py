@@ -62,3 +62,10 @@ def test_a_verdict_over_http_without_tensorflow(tmp_path):
     assert len(server.questions) == 20  # one at a time
     # A second on a machine with nothing else to do; this is about seconds of imports.
     assert first[0] - start < 10
+
+
+def test_a_probe_without_tensorflow(tmp_path):
+    with serve(TensorFlowServing(lambda images: np.eye(3)[[0] * len(images)])) as server:
+        done, heavy = run(tmp_path, "suspect", "probe", f"{server.url}/v1/models/m")
+    assert done.returncode == 0 and "3 classes" in done.stdout
+    assert heavy == "[]"
