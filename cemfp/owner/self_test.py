@@ -112,7 +112,8 @@ def conclusion(judged: list[Judged]) -> list[str]:
     accused = [one.name for one in independents if one.verdict.decision is Decision.MATCH]
     unclear = sum(one.verdict.decision is Decision.INCONCLUSIVE for one in independents)
     lines = [f"Survives: {'; '.join(caught) or 'none of the thefts that were tried'}."]
-    lines.append(f"Does not survive: {'; '.join(escaped) or 'none of the thefts that were tried'}.")
+    nothing = "no theft that was tried and left an accurate copy"
+    lines.append(f"Does not survive: {'; '.join(escaped) or nothing}.")
     if spoilt:
         points = 100 * MARGIN
         lines.append(
