@@ -117,6 +117,12 @@ class Owner:
         )
 
 
+def shown(net: Net) -> str:
+    """Return what people call a net."""
+    arguments = "".join(f":{name}={value}" for name, value in net.arguments)
+    return "the model's own" if net.architecture else f"{net.name}{arguments}"
+
+
 @dataclasses.dataclass(frozen=True)
 class Protection:
     """All jobs of a schedule.

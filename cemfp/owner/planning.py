@@ -17,7 +17,7 @@ from cemfp.models.classifier import Classifier
 from cemfp.models.convention import Convention
 from cemfp.models.source import Source
 from cemfp.owner import means
-from cemfp.owner.jobs import CANDIDATES_FOR_EACH, Owner, Protection
+from cemfp.owner.jobs import CANDIDATES_FOR_EACH, Owner, Protection, shown
 from cemfp.owner.opening import open_source
 from cemfp.owner.rates import measure
 from cemfp.owner.schedule import Schedule, schedule
@@ -150,10 +150,6 @@ def _identity(wish: Wish, owner: Owner) -> dict[str, Any]:
     }
 
 
-def _shown(net: Net) -> str:
-    return "the model's own" if net.architecture else str(net.name)
-
-
 def lines(plan: Schedule, owner: Owner, dataset: Dataset) -> Sequence[str]:
     """Say what will be made, and what it takes."""
     (made, limit), (also, other) = plan.surrogates, plan.references
@@ -161,7 +157,7 @@ def lines(plan: Schedule, owner: Owner, dataset: Dataset) -> Sequence[str]:
     found = [
         f"Plan: of copies and independent nets, {made} and {also} make the fingerprint, {limit} "
         f"and {other} set its threshold; {plan.unseen} independent more for the self-test",
-        f"      nets {', '.join(map(_shown, owner.nets))}, {plan.epochs} epochs of "
+        f"      nets {', '.join(map(shown, owner.nets))}, {plan.epochs} epochs of "
         f"{len(dataset.train)} images; {owner.size} inputs, epsilon {radii}, {plan.steps} steps",
         f"      thefts {', '.join(plan.thefts)}",
         f"      about {duration(plan.seconds)} and {plan.disk / 2**20:.0f} MiB",

@@ -31,10 +31,10 @@ machinery works, not how well the method does on photographs.</p>
 <li>{{ line }}</li>
 {% endfor %}
 </ul>
-<p>This was tested on {{ stolen }} thefts, one try each, and on {{ independent }} independent
-nets. It is no promise for other thefts, and so few independents say little about how often an
-innocent model would be accused: with none of {{ independent }} accused, the rate may still be up
-to {{ bound }} (95 %, exact).</p>
+<p>Thefts that were tried: {{ stolen }}, once each; independent nets that were judged:
+{{ independent }}. This is no promise for other thefts, and so few independents say little about
+how often an innocent model would be accused: with none of {{ independent }} accused, the rate may
+still be up to {{ bound }} (95 %, exact).</p>
 
 <h2>Self-test</h2>
 <div class="scroll" tabindex="0" role="region" aria-label="Self-test"><table>
@@ -54,9 +54,9 @@ to {{ bound }} (95 %, exact).</p>
 <li>Model: {{ model }}, right on {{ accuracy }} of the test images{{ black_box }}; SHA-256
 <code class="hash">{{ sha256 }}</code>.</li>
 <li>Data: {{ data }}, {{ train_size }} training and {{ test_size }} test images.</li>
-<li>Nets: {{ surrogates[0] }} copies and {{ references[0] }} independent ones made the fingerprint,
-{{ surrogates[1] }} and {{ references[1] }} set the threshold, {{ independent }} independent ones
-were kept for the self-test. No net has two of these tasks. {{ epochs }} epochs each.</li>
+<li>Nets, copies and independent ones: {{ surrogates[0] }} and {{ references[0] }} made the
+fingerprint, {{ surrogates[1] }} and {{ references[1] }} set the threshold; {{ independent }}
+independent more for the self-test. No net has two of these tasks. {{ epochs }} epochs each.</li>
 <li>Method: {{ method }}.</li>
 </ul>
 {% endblock %}
@@ -82,7 +82,7 @@ def page(
     assert fingerprint.calibration is not None and fingerprint.epsilon is not None
     return render(
         _PAGE,
-        model=summary["source"]["model"],
+        model=Path(summary["source"]["model"]).name,
         inputs=len(fingerprint),
         levels=f"{255 * fingerprint.epsilon:.0f}",
         threshold=f"{fingerprint.calibration.threshold:.0%}",

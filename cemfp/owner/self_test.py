@@ -8,7 +8,7 @@ from typing import Any
 from cemfp.engine.jobs import Job
 from cemfp.fingerprint.artifact import Fingerprint
 from cemfp.jobs.remove import RemoveFingerprint
-from cemfp.owner.jobs import Protection
+from cemfp.owner.jobs import Protection, shown
 from cemfp.removal import SUMMARY
 from cemfp.storage.files import read_json
 from cemfp.storage.store import Store
@@ -86,14 +86,14 @@ def judge_all(
     for net in protection.unseen:
         model = _open(net, fingerprint, store)
         accuracy = model.config.training["test_accuracy"]  # type: ignore[attr-defined]
-        words = f"independent {net.net.name}, seed {net.seed}"
+        words = f"independent net ({shown(net.net)}), seed {net.seed}"
         verdict = verify(fingerprint, model)
         judged.append(Judged(words, INDEPENDENT, accuracy, accuracy >= least, verdict))
     return judged
 
 
 def _whose(job: RemoveFingerprint) -> str:
-    return "" if job.attack.like_victim else f" ({job.net.name})"
+    return "" if job.attack.like_victim else f" ({shown(job.net)})"
 
 
 def _open(job: Job, fingerprint: Fingerprint, store: Store) -> Suspect:
