@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from filelock import FileLock
 
 from cemfp.models.convention import UNIT, Convention
 from cemfp.models.directory import ClassifierConfig
@@ -79,9 +80,15 @@ class AskedSource:
         Raises:
             SuspectError: It gave no usable answer.
         """
-        parts = [images[i : i + BATCH] for i in range(0, len(images), BATCH)]
-        rows = [self._logits(part) for part in parts]
-        return np.concatenate(rows) if rows else np.empty((0, self.classes), np.float32)
+
+        def ask(log: QueryLog) -> np.ndarray:
+            # Remembered are numbers as they reach the model, whatever the convention.
+            fed = Fed(Remembered(self._ask, log), self.convention)
+            parts = (images[i : i + BATCH] for i in range(0, len(images), BATCH))
+            rows = [self._logits(fed, part) for part in parts]
+            return np.concatenate(rows) if rows else np.empty((0, self.classes), np.float32)
+
+        return self._with_log(ask)
 
     def predict_labels(self, images: np.ndarray) -> np.ndarray:
         """Return the top-1 label (n,) int64 of each image."""
@@ -100,22 +107,17 @@ class AskedSource:
         suspect = self._opener()
         return suspect.suspect if isinstance(suspect, Fed) else suspect
 
-    def _logits(self, images: np.ndarray) -> np.ndarray:
+    def _logits(self, fed: Fed, images: np.ndarray) -> np.ndarray:
         scale = np.float32(255 if images.dtype == np.uint8 else 1)
-        floats = images.astype(np.float32) / scale
-
-        def ask(log: QueryLog) -> np.ndarray:
-            # Remembered are numbers as they reach the model, whatever the convention.
-            remembered = Remembered(self._ask, log)
-            return answer_scores(Fed(remembered, self.convention), floats, self.classes)
-
-        return as_logits(self._with_log(ask), self.classes)
+        answer = answer_scores(fed, images.astype(np.float32) / scale, self.classes)
+        return as_logits(answer, self.classes)
 
     def _with_log(self, use: Callable[[QueryLog], Any]) -> Any:
-        """Hold the log's file no longer than for a question: another process may want it."""
+        """Hold the log's file for the time of a question; other processes wait for their turn."""
         if self.log is None:
             return use(self._memory)
-        with QueryLog(self.log, {"source": self.weights_sha256}) as log:
+        turn = FileLock(f"{self.log}.lock")
+        with turn, QueryLog(self.log, {"source": self.weights_sha256}) as log:
             return use(log)
 
 
