@@ -103,13 +103,14 @@ def test_committed_answers_give_the_committed_findings():
         ("the same with the paper's η = 1e-6", "ltrc k2 image 0.03"),
     ],
 )
-def test_the_readme_compares_methods_as_the_rows_do(label, name):
+def test_the_findings_compare_methods_as_the_rows_do(label, name):
     row = json.loads((runner.RESULTS / "small" / "cem_meets_ltrc.json").read_bytes())["answers"]
     cells = [label]
     for group in ("pruned", "tuned", "extracted", "surrogate", "reference"):
         scores = [m["cae_accuracy"][name] for m in row["models"] if m["group"] == group]
         cells.append(f"{sum(scores) / len(scores):.2f}")
-    assert f"| {' | '.join(cells)} |" in table.README.read_text()
+    page = table.README.parent / "docs" / "results" / "findings.md"
+    assert f"| {' | '.join(cells)} |" in page.read_text("utf-8")
 
 
 def test_a_store_without_the_models_leaves_the_rows_of_others(tmp_path, monkeypatch):
