@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from cemfp.data import arrays
+from cemfp.data import arrays, conversion
 from cemfp.data.cache import PARTS, RowWriter, facts, find_or_make, finish, key_of
 from cemfp.data.dataset import DataError
 from cemfp.data.listing import TEST, TRAIN, Item, Listing, list_folder, split
@@ -38,12 +38,12 @@ def make_entry(spec: DataSpec, names: tuple[str, ...] = ()) -> str:
     if spec.where.startswith(CACHED):
         return spec.where
     if spec.where.startswith(PYTHON):
-        return arrays.make_entry(spec, arrays.from_python(spec.where.removeprefix(PYTHON)))
+        return conversion.make_entry(spec, arrays.from_python(spec.where.removeprefix(PYTHON)))
     if spec.where.startswith(TFDS):
-        return arrays.make_entry(spec, from_tfds(spec.where.removeprefix(TFDS), spec))
+        return conversion.make_entry(spec, from_tfds(spec.where.removeprefix(TFDS), spec))
     path = Path(spec.where).expanduser()
     if path.is_file() and path.suffix.lower() == ".npz":
-        return arrays.make_entry(spec, arrays.from_npz(path))
+        return conversion.make_entry(spec, arrays.from_npz(path))
     if path.is_file() and path.suffix.lower() in (".csv", ".tsv"):
         return _of_files(spec, path.parent, list_table(path))
     if not path.is_dir():
@@ -53,7 +53,7 @@ def make_entry(spec: DataSpec, names: tuple[str, ...] = ()) -> str:
             f"{', which is not there' if not path.exists() else ''}"
         )
     if (path / arrays.IMAGES).is_file():
-        return arrays.make_entry(spec, arrays.from_pair(path))
+        return conversion.make_entry(spec, arrays.from_pair(path))
     table = table_of(path)
     return _of_files(spec, path, list_table(table) if table else list_folder(path))
 
@@ -61,7 +61,7 @@ def make_entry(spec: DataSpec, names: tuple[str, ...] = ()) -> str:
 def _of_files(spec: DataSpec, root: Path, listing: Listing) -> str:
     """Look at each file, choose one shape, convert, write."""
     name = root.resolve().name
-    classes = arrays.order(spec.classes, listing.classes, name)
+    classes = conversion.order(spec.classes, listing.classes, name)
     with strict_decoding():
         looks, broken = _look_at(listing.items)
         broken = [(missing, "named, but not there") for missing in listing.missing] + broken
@@ -79,7 +79,7 @@ def _of_files(spec: DataSpec, root: Path, listing: Listing) -> str:
             }
         )
         report = {
-            "remarks": [*listing.remarks, *arrays.empty_classes(classes, listing.classes)],
+            "remarks": [*listing.remarks, *conversion.empty_classes(classes, listing.classes)],
             "sizes": _counts("{} x {}".format(*x.size) for x in looks.values()),
             "modes": _counts(x.mode for x in looks.values()),
             "found": _counts(itertools.chain(*(x.remarks for x in looks.values()))),

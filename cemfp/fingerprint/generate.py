@@ -220,7 +220,7 @@ def assemble(
     settings: dict[str, Any] = {"candidates": candidates, "size": size, "balance": balance}
     settings |= {"threshold": threshold if method.ensemble else None, "seed": seed}
     settings |= {} if made.precision is None else {"precision": made.precision}
-    fingerprint = Fingerprint(
+    return Fingerprint(
         inputs=made.inputs[chosen],
         keys=made.keys[chosen],
         classes=source.classes,
@@ -239,8 +239,7 @@ def assemble(
         class_names=source.class_names or _names(source, dataset),
         shortfall=shortfall.missing,
         **_controls(source, dataset, made.starts[chosen], seed=seed),
-    )
-    return fingerprint, shortfall
+    ), shortfall
 
 
 def _names(source: Source, dataset: Dataset | None) -> tuple[str, ...]:

@@ -14,7 +14,8 @@ import numpy as np
 import tensorflow as tf
 
 from cemfp.data import Dataset, DataSpec, job_name, load
-from cemfp.data.arrays import from_value, make_entry
+from cemfp.data.arrays import from_value
+from cemfp.data.conversion import make_entry
 from cemfp.fingerprint import artifact
 from cemfp.jobs.fingerprint import FINGERPRINT
 from cemfp.jobs.source import LIVE, identity
