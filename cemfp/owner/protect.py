@@ -30,6 +30,8 @@ Run = Callable[[Sequence[Job]], Outcome]
 SUMMARY, REPORT = "summary.json", "report.html"
 # Lowest surrogate less highest reference: with so much between them a radius is large enough.
 ENOUGH = 0.5
+# With less than this a fingerprint decides little, which an owner should hear.
+WEAK = 0.2
 
 
 class ProtectionError(RuntimeError):
@@ -132,9 +134,10 @@ def _make(
     owned = store.get(protection.owner.source.key())
     accuracy = read_json(owned / ACCURACY)["test_accuracy"]
     judged = judge_all(fingerprint, protection, load_source(owned), accuracy, store)
-    for line in [*table(judged), *conclusion(judged)]:
+    found = conclusion(judged) + _warning(fingerprint)
+    for line in [*table(judged), *found]:
         say(line)
-    path = _write(out, fingerprint, protection, judged, tried, accuracy, classes)
+    path = _write(out, fingerprint, protection, judged, found, tried, accuracy, classes)
     say(f"4/4 Written: {path}, {out / REPORT}, {out / SUMMARY}.")
     return Protected(fingerprint, judged, path)
 
@@ -189,11 +192,25 @@ def table(judged: Sequence[Judged]) -> list[str]:
     return lines
 
 
+def _warning(fingerprint: Fingerprint) -> list[str]:
+    """Say so if known copies and known independent nets hardly differ."""
+    record = fingerprint.calibration
+    assert record is not None
+    gap = min(record.surrogate_scores) - max(record.reference_scores)
+    if gap >= WEAK:
+        return []
+    return [
+        f"A weak fingerprint: known copies are only {gap:+.2f} from known independent nets. More "
+        "time (--budget) for more nets and longer trainings, or more images, make a better one."
+    ]
+
+
 def _write(
     out: Path,
     fingerprint: Fingerprint,
     protection: Protection,
     judged: Sequence[Judged],
+    found: Sequence[str],
     tried: dict[str, Any],
     accuracy: float,
     classes: Sequence[str],
@@ -217,7 +234,7 @@ def _write(
         "calibration": None if record is None else dataclasses.asdict(record),
         "plan": dataclasses.asdict(protection.plan),
         "self_test": [one.to_dict() for one in judged],
-        "conclusion": conclusion(list(judged)),
+        "conclusion": list(found),
     }
     write_atomic(out / SUMMARY, json.dumps(summary, indent=1).encode())
     page = report.page(summary, fingerprint, judged, classes)

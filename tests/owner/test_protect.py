@@ -20,7 +20,7 @@ from cemfp.models.convention import COMMON, Convention
 from cemfp.owner.jobs import Owner, Protection
 from cemfp.owner.opening import open_source
 from cemfp.owner.probe import NotItsTask, probe
-from cemfp.owner.protect import REPORT, SUMMARY, ProtectionError, _make
+from cemfp.owner.protect import REPORT, SUMMARY, ProtectionError, _make, _warning
 from cemfp.owner.schedule import Schedule
 from cemfp.owner.self_test import INDEPENDENT, ITSELF, STOLEN
 from cemfp.storage.store import Store
@@ -81,6 +81,20 @@ def test_the_source_and_its_eight_bit_copy_are_recognised(made):
     assert by_name["weights at 8 bits"].right
     assert any(line.startswith("Survives: ") for line in made.said)
     assert any(re.fullmatch(r"Independent nets accused: \d of 1.*", line) for line in made.said)
+
+
+def test_a_weak_fingerprint_is_called_so(made):
+    held = made.result.fingerprint
+
+    def warned(above, below):
+        record = dataclasses.replace(
+            held.calibration, surrogate_scores=(above,), reference_scores=(below,)
+        )
+        return _warning(dataclasses.replace(held, calibration=record))
+
+    assert warned(0.9, 0.6) == []
+    (line,) = warned(0.45, 0.4)
+    assert line.startswith("A weak fingerprint: known copies are only +0.05 from")
 
 
 def test_roles_do_not_mix(made):
