@@ -59,7 +59,9 @@ class Fingerprint(artifact.Fingerprint):
         Args:
             suspect: A Keras model, a function of images to labels or scores, or whatever
                 `cemfp verify` takes: a path, `python:module:function`, an address.
-            scale, offset, bgr: It is fed `x * scale + offset` for x in [0, 1], blue first or not.
+            scale: It is fed `x * scale + offset` for x in [0, 1].
+            offset: See `scale`.
+            bgr: Whether it wants blue first.
             threshold: Overrides the calibration's.
             confidence: Of the interval.
             controls: Ordinary images to ask first; all by default, 0 for none.

@@ -121,7 +121,8 @@ def schedule(
         budget: Seconds.
         epsilon: The radius, if it is given; else several are tried.
         asked: Whether the source only answers: then no thief has its weights.
-        surrogates, references: How many of them in all, if given.
+        surrogates: How many of them in all, if given.
+        references: The same.
 
     Raises:
         BudgetError: It does not suffice for two surrogates and two references.
