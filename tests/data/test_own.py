@@ -394,11 +394,30 @@ def test_two_processes_at_once_make_one_good_entry(pets, home):
     assert not list((home / "tmp").glob("*"))
 
 
+# So slow that it is still at work when it is interrupted, on any machine.
+SLOW_CONVERSION = """
+import sys, time
+from cemfp.data import load, own
+
+real = own.decode
+
+
+def decode(*given, **settings):
+    time.sleep(0.3)
+    return real(*given, **settings)
+
+
+own.decode = decode
+load(sys.argv[1])
+"""
+
+
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 def test_an_interrupted_conversion_breaks_no_later_one(tmp_path, home, how):
     root = folder(tmp_path / "many", count=20, shape=(300, 300, 3))
-    code = "import sys; from cemfp.data import load; load(sys.argv[1])"
-    process = subprocess.Popen([sys.executable, "-c", code, str(root)], stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [sys.executable, "-c", SLOW_CONVERSION, str(root)], stderr=subprocess.DEVNULL
+    )
     deadline = time.monotonic() + 60
     while not list(home.glob("tmp/*/train.npy")):
         assert process.poll() is None and time.monotonic() < deadline
