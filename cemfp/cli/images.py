@@ -19,6 +19,11 @@ from cemfp.models.directory import CONFIG, KERAS_FILE
 if TYPE_CHECKING:
     from cemfp.data import Dataset, DataSpec
 
+# What reading a stranger's description may raise: opening the model itself says what is wrong.
+_NOT_SAID = (
+    *(OSError, ValueError, KeyError, TypeError, IndexError, RecursionError),
+    zipfile.BadZipFile,
+)
 PREFIXES = ("cached:", "tfds:", "python:")
 HELP = (
     "Images: a known name (digits, cifar10, ...: `cemfp data --list`), a folder with a folder for "
@@ -177,7 +182,7 @@ def shape_of(path: Path) -> tuple[int, int, int] | None:
                 layers = json.loads(archive.read("config.json"))["config"]["layers"]
             shape = layers[0]["config"]["batch_input_shape"][1:]
         height, width, channels = (int(side) for side in shape)
-    except (OSError, ValueError, KeyError, TypeError, IndexError, zipfile.BadZipFile):
+    except _NOT_SAID:
         return None
     return height, width, channels
 
