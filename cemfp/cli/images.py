@@ -151,7 +151,7 @@ def class_names_of(path: Path) -> tuple[str, ...]:
     """Return the class names that a classifier directory says it has; none if it says none."""
     try:
         return tuple(json.loads((path / CONFIG).read_bytes()).get("class_names", ()))
-    except (OSError, ValueError, AttributeError, TypeError):
+    except (*_NOT_SAID, AttributeError):
         return ()  # opening the model says what is wrong
 
 
