@@ -29,7 +29,7 @@ from cemfp.fingerprint.models import Models
 from cemfp.fingerprint.sensitive import SensitiveSamples
 from cemfp.jobs.cost import INPUT_GRADIENT, forward_flops
 from cemfp.jobs.source import OwnSource, load_source
-from cemfp.jobs.train import Model, TrainNet
+from cemfp.jobs.train import AnySource, TrainNet
 from cemfp.jobs.zoo import Group
 from cemfp.models.classifier import Classifier
 from cemfp.storage.files import write_atomic
@@ -59,7 +59,7 @@ class MakeCandidates(Job):
 
     method: CEM | Characteristic | FromAttack | IPGuard | Misclassified | SensitiveSamples
     data: str
-    source: Model
+    source: AnySource
     defender: Group
     count: int
     quantize: bool = True
@@ -164,7 +164,7 @@ def read_rows(store: Store, job: Job) -> dict[str, Any]:
     return json.loads((store.get(job.key()) / ROWS).read_bytes())
 
 
-def load_classifiers(store: Store, jobs: Sequence[Model]) -> list[Any]:
+def load_classifiers(store: Store, jobs: Sequence[AnySource]) -> list[Any]:
     """Return the classifiers that `jobs` trained; of a source that only answers, the asked one."""
     return [_load(store.get(job.key())) for job in jobs]
 

@@ -16,7 +16,7 @@ from cemfp.engine.jobs import Job, Progress
 from cemfp.fingerprint.artifact import Fingerprint
 from cemfp.jobs.cost import INPUT_GRADIENT, TRAINING, training_flops
 from cemfp.jobs.fingerprint import FINGERPRINT, NOTHING, ROWS, MakeFingerprint, load_classifiers
-from cemfp.jobs.train import ANSWERS, LabelImages, Model, Net, TrainNet
+from cemfp.jobs.train import ANSWERS, AnySource, LabelImages, Net, TrainNet
 from cemfp.models.classifier import Classifier, UnknownLayers
 from cemfp.numerics import metrics
 from cemfp.removal import SUMMARY, Removal, Thief, remove
@@ -49,7 +49,7 @@ class RemoveFingerprint(Job):
     kind: ClassVar[str] = "remove"
 
     attack: Any
-    victim: Model
+    victim: AnySource
     data: str
     recipe: Recipe
     seed: int

@@ -70,7 +70,7 @@ class LabelImages(Job):
     heavy: ClassVar[bool] = False
 
     data: str
-    source: Model
+    source: AnySource
 
     def label(self) -> str:
         """Short name for people."""
@@ -218,4 +218,5 @@ class ImportNet(Job):
         net.save(out)
 
 
-Model = TrainNet | ImportNet | OwnSource
+Model = TrainNet | ImportNet
+AnySource = TrainNet | ImportNet | OwnSource
