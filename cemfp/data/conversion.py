@@ -71,6 +71,7 @@ def make_entry(spec: DataSpec, given: Arrays) -> str:
     key = key_of({"policy": POLICY, "arrays": digest.hexdigest(), "classes": classes})
 
     def make(directory: Path) -> None:
+        """Write both parts and what was found."""
         for part, source, index in rows:
             with RowWriter(directory / f"{part}.npy", shape, dtype) as writer:
                 for block in _blocks(parts[source], index):

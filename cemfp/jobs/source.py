@@ -12,7 +12,7 @@ from cemfp.engine.jobs import Job, Progress
 from cemfp.models.classifier import Classifier
 from cemfp.models.convention import UNIT, Convention
 from cemfp.models.directory import CONFIG, KERAS_FILE
-from cemfp.models.roles import Origin, Role
+from cemfp.models.roles import Origin, Role, require_roles
 from cemfp.storage.files import hash_bytes, hash_file, read_json, write_atomic
 from cemfp.storage.store import Store
 from cemfp.suspects import Suspect, open_suspect
@@ -118,9 +118,12 @@ def open_own(path: Path, convention: Convention) -> Classifier:
 
     Raises:
         ClassifierError: It is none.
+        RoleError: The directory says that it is for something else: a suspect, say.
     """
     if (path / CONFIG).is_file():
-        return Classifier.load(path).with_role(Role.SOURCE, Origin.SOURCE)
+        made = Classifier.load(path)
+        require_roles([made], [Role.SOURCE], "the model to protect")
+        return made
     file = path / KERAS_FILE if path.is_dir() else path
     made = Classifier.from_keras(file, **dataclasses.asdict(convention))
     return made.with_role(Role.SOURCE, Origin.SOURCE)

@@ -129,6 +129,7 @@ def _creator(most: int, fresh: bool) -> Callable[..., tf.Variable]:
     left = most
 
     def create(following: Any, **settings: Any) -> tf.Variable:
+        """Count a variable, then let Keras make it."""
         nonlocal left
         shape, initial = settings.get("shape"), settings.get("initial_value")
         if shape is not None and callable(initial):

@@ -1,1 +1,1 @@
-"""The owner's whole way from a model to a verdict; so far as a demonstration."""
+"""The owner's whole way from a model to a verdict, its public interface, and the demonstration."""
