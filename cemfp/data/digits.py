@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import sklearn.datasets
 
 from cemfp.data.dataset import Dataset, Split, make_dataset
 
@@ -31,6 +30,8 @@ def load_turned_digits() -> Dataset:
 
 
 def _make(name: str, *, quarter_turns: int, note: str) -> Dataset:
+    import sklearn.datasets  # slow to import, and a suspect on a server needs none of it
+
     raw = sklearn.datasets.load_digits()
     images = (raw.images[..., None] / 16.0).astype(np.float32)
     images = np.rot90(images, quarter_turns, axes=(1, 2))

@@ -33,9 +33,9 @@ def images(monkeypatch):
 
     made = make_dataset("imagenet224", split(16), split(8), tuple("abcd"), stand_in=True)
     monkeypatch.setitem(data.DATASETS, "imagenet224", lambda: made)
-    data.load.cache_clear()
+    data._load.cache_clear()
     yield
-    data.load.cache_clear()
+    data._load.cache_clear()
 
 
 def weights(name, path):
