@@ -67,9 +67,20 @@ def one_line_errors(*, debug: bool) -> Iterator[None]:
     except Terminated as error:
         raise _ended("Terminated", TERMINATED) from error
     except Exception as error:
+        _raise_if_ended(error)
         if debug:
             traceback.print_exc()
         raise Failure(describe(error)) from error
+
+
+def _raise_if_ended(error: BaseException) -> None:
+    # A signal may arrive inside compiled code, which makes a SystemError of its exception.
+    while (before := error.__cause__ or error.__context__) is not None:
+        error = before
+        if isinstance(error, KeyboardInterrupt):
+            raise _ended("Interrupted", INTERRUPTED) from error
+        if isinstance(error, Terminated):
+            raise _ended("Terminated", TERMINATED) from error
 
 
 def _ended(how: str, status: int) -> Exit:

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from cemfp.cli import main, work
-from cemfp.cli.errors import describe
+from cemfp.cli.errors import Terminated, describe
 from cemfp.fingerprint.artifact import FingerprintError
 
 ROOT = Path(__file__).parents[2]
@@ -113,6 +113,22 @@ def test_an_interrupt_ends_with_130_and_leaves_nothing(run, broken_training, tmp
     assert result.exit_code == 130
     assert result.stderr == "Interrupted: what was not finished is not kept.\n"
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("end", "status", "word"),
+    [(Terminated(), 143, "Terminated"), (KeyboardInterrupt(), 130, "Interrupted")],
+)
+def test_an_end_that_compiled_code_made_an_error_of(
+    run, broken_training, tmp_path, end, status, word
+):
+    """As CPython does: `SystemError: <built-in function> returned a result with an exception`."""
+    error = SystemError("returned a result with an exception set")
+    error.__cause__ = end
+    broken_training(error)
+    result = run("train", "--data", "digits", "--out", tmp_path / "net")
+    assert result.exit_code == status
+    assert result.stderr == f"{word}: what was not finished is not kept.\n"
 
 
 SLOW = (
