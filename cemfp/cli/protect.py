@@ -63,6 +63,20 @@ def _names(ctx: click.Context, param: click.Parameter, text: str | None) -> tupl
     "`resnet20:width=8` say, in turn.  [default: same; for a black box what is usual for such "
     "images]",
 )
+@click.option(
+    "--start",
+    type=options.PATH,
+    metavar="WEIGHTS",
+    help="Public weights that MODEL started from (.h5, .keras or a classifier directory): copies "
+    "and independent nets start from them, too.  [default: fresh weights]",
+)
+@click.option(
+    "--unlabelled",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Images without labels, such as a thief collects: every second copy learns what MODEL "
+    "answers to them.",
+)
 @click.option("--surrogates", type=click.IntRange(2), help="Copies that are trained in all.")
 @click.option("--references", type=click.IntRange(2), help="Independent nets, the same.")
 @click.option(
@@ -115,6 +129,7 @@ def protect(
       cemfp verify protected/fingerprint.cemfp suspect.tflite
     """
     from cemfp.data import job_name
+    from cemfp.owner.opening import name_unlabelled
     from cemfp.owner.planning import Wish, plan_protection
     from cemfp.owner.protect import protect as carry_out
     from cemfp.storage.store import Store
@@ -123,7 +138,11 @@ def protect(
     if cluster["address"] and cluster["executor"] != "ray":
         raise click.UsageError("--address needs --executor ray.")
     spec = images.fitted(values.pop("data"), images.shape_of(Path(model)))
-    wish, root = Wish(model=model, data=job_name(spec), **values), store or out / "store"
+    data, start, others = job_name(spec), values.pop("start"), values.pop("unlabelled")
+    if others is not None:
+        values["unlabelled"] = name_unlabelled(others, data, spec.max_damaged)
+    wish = Wish(model=model, data=data, start=str(start or ""), **values)
+    root = store or out / "store"
     if dry_run:
         plan_protection(wish, out, Store(root), say=click.echo, keep=False)
         return

@@ -23,6 +23,7 @@ from cemfp.models.roles import Origin, Role
 
 if TYPE_CHECKING:
     from cemfp.data import Dataset, DataSpec
+    from cemfp.models.start import Named
     from cemfp.training.from_scratch import Plan
     from cemfp.training.recipe import Recipe
 
@@ -76,6 +77,13 @@ def say_what_precision_costs(recipe: Recipe) -> None:
     help="What --labels-from gives: probabilities or the label.  [default: soft]",
 )
 @click.option(
+    "--start",
+    type=options.PATH,
+    metavar="WEIGHTS",
+    help="Public weights to start from, matched by the names of the layers: .h5, .keras or a "
+    "classifier directory.  [default: fresh weights]",
+)
+@click.option(
     "--images",
     type=click.IntRange(0),
     default=0,
@@ -109,14 +117,16 @@ def train(
     from cemfp.training.from_scratch import train_classifier
 
     check_replaceable(out)
-    data, labels_from, like = (values.pop(name) for name in ("data", "labels_from", "like"))
+    data, labels_from, like, start = (
+        values.pop(name) for name in ("data", "labels_from", "like", "start")
+    )
     if like is not None and values["net"] != SAME:
         raise click.UsageError(f"--like needs --net {SAME}.")
     if values["net"] == SAME and (like := like or labels_from) is None:
         raise click.UsageError(f"--net {SAME} needs --like or --labels-from.")
     plan, recipe = _settings(labels_from is not None, values)
     if dry_run:
-        given = {"data": images.given(data), "labels_from": labels_from, "out": out}
+        given = {"data": images.given(data), "labels_from": labels_from, "start": start, "out": out}
         return echo_json(given | dataclasses.asdict(plan) | {"recipe": dataclasses.asdict(recipe)})
     say_what_precision_costs(recipe)
     dataset = load(data) if labels_from is None else images.load_for(data, labels_from)
@@ -127,12 +137,27 @@ def train(
         )
     if like is not None:
         plan = _like(plan, like, convention, dataset)
+    known = None if start is None else _known_to(plan, start, dataset)
     with progress_bar("train", quiet=quiet) as progress:
-        classifier = train_classifier(plan, dataset, recipe, teacher, progress=progress)
+        classifier = train_classifier(
+            plan, dataset, recipe, teacher, start=known, progress=progress
+        )
     with new_directory(out) as directory:
         classifier.save(directory)
     accuracy = classifier.config.training["test_accuracy"]
     click.echo(f"{out}: {plan.role}, {plan.origin}, {accuracy:.2%} right on {data}'s test images")
+
+
+def _known_to(plan: Plan, start: Path, dataset: Dataset) -> Named:
+    """Return the weights to start from, which have to be most of the net's."""
+    from cemfp.models.renewal import build_net
+    from cemfp.models.start import read_start, share_of
+
+    named = read_start(start)
+    given = plan.net, plan.arguments, plan.architecture, dataset.input_shape
+    share = share_of(named, build_net(*given, len(dataset.classes)), start)
+    click.echo(f"{share:.1%} of the weights come from {start}.", err=True)
+    return named
 
 
 def _like(plan: Plan, path: Path, convention: Convention | None, dataset: Dataset) -> Plan:

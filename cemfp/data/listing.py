@@ -13,6 +13,7 @@ from cemfp.data.dataset import DataError
 from cemfp.data.pictures import SUFFIXES
 
 TRAIN, TEST = "train", "test"
+UNLABELLED = "unlabelled"  # the class of images whose classes nobody knows
 TRAIN_FOLDERS = ("train", "training")
 TEST_FOLDERS = ("test", "testing", "val", "valid", "validation")  # the first that is there
 IGNORED = {".DS_Store", "Thumbs.db", "desktop.ini", "__MACOSX", ".ipynb_checkpoints"}
@@ -83,6 +84,20 @@ def list_folder(root: Path) -> Listing:
     return Listing(
         tuple(sorted(items, key=lambda i: (i.name, i.part))), tuple(classes), remarks.all()
     )
+
+
+def list_unlabelled(root: Path) -> Listing:
+    """List all images in and below a folder, of one class that says nothing.
+
+    Raises:
+        DataError: There are not two.
+    """
+    remarks = Remarks()
+    found = sorted(images_below(root, root, remarks))
+    if len(found) < 2:
+        raise DataError(f"expected images in {root} or below. Received: {len(found)}")
+    items = (Item("", p.relative_to(root).as_posix(), UNLABELLED, p) for p in found)
+    return Listing(tuple(items), (UNLABELLED,), remarks.all())
 
 
 def split(items: Sequence[Item], share: float, seed: int) -> list[Item]:

@@ -16,7 +16,15 @@ import numpy as np
 from cemfp.data import arrays, conversion
 from cemfp.data.cache import PARTS, RowWriter, facts, find_or_make, finish, key_of
 from cemfp.data.dataset import DataError
-from cemfp.data.listing import TEST, TRAIN, Item, Listing, list_folder, split
+from cemfp.data.listing import (
+    TEST,
+    TRAIN,
+    Item,
+    Listing,
+    list_folder,
+    list_unlabelled,
+    split,
+)
 from cemfp.data.pictures import POLICY, Damaged, Look, decode, look, strict_decoding
 from cemfp.data.spec import CACHED, PYTHON, TFDS, DataSpec
 from cemfp.data.table import list_table, table_of
@@ -52,6 +60,8 @@ def make_entry(spec: DataSpec, names: tuple[str, ...] = ()) -> str:
             f"tfds:NAME or python:module:function. Received: {spec.where!r}"
             f"{', which is not there' if not path.exists() else ''}"
         )
+    if spec.unlabelled:
+        return _of_files(spec, path, list_unlabelled(path))
     if (path / arrays.IMAGES).is_file():
         return conversion.make_entry(spec, arrays.from_pair(path))
     table = table_of(path)
@@ -165,7 +175,8 @@ def _try(function: Any, *arguments: Any) -> Any:
 def _with_parts(items: Sequence[Item], spec: DataSpec) -> list[Item]:
     given = {item.part for item in items}
     if "" in given:
-        return split(items, spec.test_share, spec.seed)
+        # What has no labels tests nothing: one image is the test part that a data set has to have.
+        return split(items, 0.0 if spec.unlabelled else spec.test_share, spec.seed)
     if given == {TRAIN}:
         raise DataError(f"expected test images, too. Received: {spec.where} with a training part")
     if given == {TEST}:

@@ -24,6 +24,7 @@ class DataSpec:
         seed: Decides which; together with the names alone.
         max_damaged: How many files may be no readable image. They are left out and named.
         channels: 1 or 3; 0 for 1 if all images are grey, else 3.
+        unlabelled: Take all images in and below a folder as training images of no known class.
     """
 
     where: str
@@ -33,6 +34,7 @@ class DataSpec:
     seed: int = 0
     max_damaged: int = 0
     channels: int = 0
+    unlabelled: bool = False
 
     def __post_init__(self) -> None:
         if not 0 < self.test_share < 1:

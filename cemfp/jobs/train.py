@@ -11,8 +11,9 @@ import numpy as np
 
 from cemfp.data import load
 from cemfp.engine.jobs import Job, Progress
-from cemfp.jobs.cost import training_flops
+from cemfp.jobs.cost import size_of, training_flops
 from cemfp.jobs.source import OwnSource, load_source
+from cemfp.jobs.start import KeepStart
 from cemfp.models.classifier import Classifier
 from cemfp.models.pretrained import CLASSES, INPUT_SHAPE, PRETRAINED, load_pretrained
 from cemfp.models.renewal import build_net, net_like
@@ -98,6 +99,8 @@ class TrainNet(Job):
         labels_from: The source that labels the images; without one the labels are the ground truth.
         labels: `truth`, or the source's answer: its probabilities (`soft`) or label (`top1`).
         images: Number of training images, drawn by `seed`; 0 takes them all.
+        transfer: Name of the images that the source labels, if other ones than those of `data`.
+        start: Weights to start from, in place of fresh ones.
     """
 
     kind: ClassVar[str] = "train"
@@ -110,8 +113,12 @@ class TrainNet(Job):
     labels_from: TrainNet | OwnSource | None = None
     labels: Labels = "truth"
     images: int = 0
+    transfer: str = dataclasses.field(default="", metadata={"omit_default": True})
+    start: KeepStart | None = dataclasses.field(default=None, metadata={"omit_default": True})
 
     def __post_init__(self) -> None:
+        if self.transfer and self.labels_from is None:
+            raise ValueError("expected a source that labels the images of `transfer`")
         if (self.labels == "truth") != (self.labels_from is None):
             raise ValueError(
                 "expected labels 'truth' without a source, 'soft' or 'top1' with one. Received: "
@@ -129,13 +136,15 @@ class TrainNet(Job):
 
     def flops(self) -> float:
         """Return the floating-point operations of the training."""
-        return training_flops(self.net, self.data, self.recipe, self.images)
+        images = self.images or (size_of(self.transfer)[2] if self.transfer else 0)
+        return training_flops(self.net, self.data, self.recipe, images)
 
     def dependencies(self) -> tuple[Job, ...]:
-        """Return the source and its answers; for ground truth nothing."""
+        """Return the source and its answers, and the weights to start from, where there are."""
+        start = () if self.start is None else (self.start,)
         if self.labels_from is None:
-            return ()
-        return self.labels_from, LabelImages(self.data, self.labels_from)
+            return start
+        return self.labels_from, LabelImages(self.transfer or self.data, self.labels_from), *start
 
     def run(self, store: Store, out: Path, progress: Progress) -> None:
         """Train, measure the test accuracy, save the classifier in float16."""
@@ -150,15 +159,19 @@ class TrainNet(Job):
         source: Source | None = None
         answers = None
         if self.labels_from is not None:
-            model, labels = self.dependencies()
+            model, labels, *_ = self.dependencies()
             source = load_source(store.get(model.key()))
             answers = np.load(store.get(labels.key()) / ANSWERS, allow_pickle=False)
+        dataset = load(self.data)
+        if self.transfer:
+            dataset = dataclasses.replace(dataset, train=load(self.transfer).train)
         return train_classifier(
             self.plan(),
-            load(self.data),
+            dataset,
             self.recipe,
             source,
             answers=answers,
+            start=None if self.start is None else self.start.read(store),
             progress=lambda done, total, text: progress(f"step {done}/{total}, {text}"),
             watch=watch,
         )

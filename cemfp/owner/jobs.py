@@ -7,9 +7,11 @@ from collections.abc import Iterator, Sequence
 
 from cemfp.fingerprint.cem import CEM
 from cemfp.jobs.calibrate import CalibrateFingerprint
+from cemfp.jobs.cost import size_of
 from cemfp.jobs.fingerprint import MakeCandidates, MakeFingerprint
 from cemfp.jobs.remove import RemoveFingerprint
 from cemfp.jobs.source import OwnSource
+from cemfp.jobs.start import KeepStart
 from cemfp.jobs.train import Net, TrainNet
 from cemfp.jobs.zoo import FIRST_SEED, REFERENCE_OFFSET, Group
 from cemfp.models.roles import Role
@@ -37,6 +39,9 @@ class Owner:
         recipe: How each net is trained; the schedule gives its epochs.
         size: Inputs wanted.
         seed: Decides every random choice.
+        unlabelled: Name of images that the source labels for every second surrogate; empty for
+            none.
+        start: Public weights that surrogates and references start from; None for fresh ones.
     """
 
     source: OwnSource
@@ -46,21 +51,33 @@ class Owner:
     recipe: Recipe
     size: int
     seed: int = 0
+    unlabelled: str = ""
+    start: KeepStart | None = None
 
     def surrogates(self, role: Role, count: int, epochs: int) -> tuple[TrainNet, ...]:
-        """Return trainings on the source's answers."""
+        """Return trainings on the source's answers: to its training images, or others in turn."""
         return tuple(
             TrainNet(
                 data=self.data,
-                recipe=self._recipe(epochs),
+                recipe=self._recipe(self._passes(epochs, transfer)),
                 seed=seed,
                 role=role.value,
                 net=net,
                 labels_from=self.source,
                 labels="soft",
+                transfer=transfer,
+                start=self.start,
             )
-            for seed, net in self._draw(role, count, 0)
+            for number, (seed, net) in enumerate(self._draw(role, count, 0))
+            for transfer in [self.unlabelled if number % 2 else ""]
         )
+
+    def _passes(self, epochs: int, transfer: str) -> int:
+        """Return the epochs that make as many steps of other images."""
+        if not transfer:
+            return epochs
+        own, others = (size_of(name)[2] for name in (self.data, transfer))
+        return max(1, round(epochs * own / others))
 
     def references(self, role: Role, count: int, epochs: int) -> tuple[TrainNet, ...]:
         """Return trainings on the ground truth."""
@@ -71,6 +88,7 @@ class Owner:
                 seed=seed,
                 role=role.value,
                 net=net,
+                start=self.start,
             )
             for seed, net in self._draw(role, count, REFERENCE_OFFSET)
         )

@@ -18,6 +18,7 @@ _SETTING = re.compile(r"(\w+)=(\d+)")
 _BUDGET = re.compile(r"(?=.)(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?")
 SMALL_SIDE = 64  # pixels up to which a CIFAR net takes the image as it is
 FEW_IMAGES = 20_000  # of which smaller batches make enough steps in fewer passes
+STARTED_SPEED = 0.1  # of the learning rate, for nets that start from public weights
 _LARGE = Net("mobilenetv2")
 _SMALL = Net("resnet20")
 
@@ -72,21 +73,23 @@ def has_batch_norm(net: Net, dataset: Dataset) -> bool:
     return any(isinstance(x, tf.keras.layers.BatchNormalization) for x in layers_of(model))
 
 
-def recipe(dataset: Dataset, *, batch_norm: bool) -> Recipe:
+def recipe(dataset: Dataset, *, batch_norm: bool, started: bool = False) -> Recipe:
     """Return how to train nets on such images.
 
     Photographs are mirrored and shifted; grey images, which may be digits or text, only shifted
-    where there is room. Nets without batch norm, transformers say, learn with Adam.
+    where there is room. Nets without batch norm, transformers say, learn with Adam. What starts
+    from weights that know something is changed by smaller steps.
 
     Args:
         dataset: The images.
         batch_norm: Whether the nets have batch norm.
+        started: Whether the nets start from public weights.
     """
     side, colour = min(dataset.input_shape[:2]), dataset.input_shape[2] > 1
     small = len(dataset.train) < FEW_IMAGES
     return Recipe(
         batch_size=max(1, min(64 if small else 128, len(dataset.train))),
-        learning_rate=0.1 if batch_norm else 1e-3,
+        learning_rate=(0.1 if batch_norm else 1e-3) * (STARTED_SPEED if started else 1.0),
         optimizer="sgd" if batch_norm else "adam",
         weight_decay=5e-4 if batch_norm else 0.05,
         flip=colour,

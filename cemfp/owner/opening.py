@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from cemfp.data import Dataset, load
+from cemfp.data import Dataset, DataSpec, job_name, load
 from cemfp.jobs.source import OwnSource, identity, open_own
 from cemfp.models.classifier import Classifier
 from cemfp.models.convention import UNIT, Convention
@@ -19,6 +19,24 @@ def is_white_box(spec: str) -> bool:
     """Whether it is a Keras file or a classifier directory, whose weights can be read."""
     path = Path(spec)
     return path.suffix == ".keras" or any((path / name).is_file() for name in (CONFIG, KERAS_FILE))
+
+
+def name_unlabelled(folder: Path, data: str, max_damaged: int = 0) -> str:
+    """Convert the images in and below `folder` to the shape of those of `data`; return their name.
+
+    Raises:
+        DataError: There are none, or more than `max_damaged` cannot be read.
+    """
+    height, width, channels = load(data).input_shape
+    return job_name(
+        DataSpec(
+            str(folder),
+            size=(height, width),
+            max_damaged=max_damaged,
+            channels=channels,
+            unlabelled=True,
+        )
+    )
 
 
 def open_source(

@@ -11,11 +11,13 @@ from typing import Any
 from cemfp.data import Dataset, load
 from cemfp.engine.jobs import obtain
 from cemfp.engine.progress import duration
-from cemfp.jobs.source import OwnSource, load_source
+from cemfp.jobs.source import OwnSource, identity, load_source
+from cemfp.jobs.start import KeepStart
 from cemfp.jobs.train import Net
 from cemfp.models.classifier import Classifier
 from cemfp.models.convention import Convention
 from cemfp.models.source import Source
+from cemfp.models.start import read_start, share_of
 from cemfp.owner import means
 from cemfp.owner.jobs import CANDIDATES_FOR_EACH, Owner, Protection, shown
 from cemfp.owner.opening import open_source
@@ -44,6 +46,8 @@ class Wish:
         inputs: Inputs wanted.
         seed: Decides every random choice.
         convention: How the model wants its images; None finds out.
+        unlabelled: Name of images without labels, for thieves of other pictures; empty for none.
+        start: File of public weights that the model started from; see `models.start`.
     """
 
     model: str
@@ -56,6 +60,8 @@ class Wish:
     inputs: int = 50
     seed: int = 0
     convention: Convention | None = None
+    unlabelled: str = ""
+    start: str = ""
 
 
 def plan_protection(
@@ -79,6 +85,8 @@ def plan_protection(
     say(f"{wish.model}: {found.words}")
     obtain(job, store)
     owner = _owner(wish, job, load_source(store.get(job.key())), dataset)
+    if owner.start is not None:
+        say(_begin(owner.start, owner, dataset, store))
     plan = _plan(wish, owner, out, store, say, keep)
     for line in lines(plan, owner, dataset):
         say(line)
@@ -95,10 +103,31 @@ def _owner(wish: Wish, job: OwnSource, source: Source, dataset: Dataset) -> Owne
     names = wish.nets or ((means.usual_net(dataset).name,) if job.asked else (SAME,))
     nets = tuple(_net(name, source) for name in names)
     recipe = means.recipe(
-        dataset, batch_norm=all(means.has_batch_norm(net, dataset) for net in nets)
+        dataset,
+        batch_norm=all(means.has_batch_norm(net, dataset) for net in nets),
+        started=bool(wish.start),
     )
-    other = means.usual_net(dataset)
-    return Owner(job, wish.data, nets, other, recipe, wish.inputs, wish.seed)
+    start = None
+    if wish.start:
+        place = Path(wish.start).absolute()
+        read_start(place)
+        start = KeepStart(str(place), identity(wish.start))
+    other, rest = means.usual_net(dataset), (wish.inputs, wish.seed, wish.unlabelled, start)
+    return Owner(job, wish.data, nets, other, recipe, *rest)
+
+
+def _begin(start: KeepStart, owner: Owner, dataset: Dataset, store: Store) -> str:
+    """Keep the weights to start from, and say how much of each net they are.
+
+    Raises:
+        StartError: They are hardly any of a net's.
+    """
+    obtain(start, store)
+    named, shares = start.read(store), []
+    for net in owner.nets:
+        model = net.build(dataset.input_shape, len(dataset.classes))
+        shares.append(f"{share_of(named, model, start.path):.1%} of {shown(net)}")
+    return f"Copies and independent nets start from {start.path}: {', '.join(shares)}."
 
 
 def _net(name: str, source: Source) -> Net:
@@ -146,6 +175,8 @@ def _identity(wish: Wish, owner: Owner) -> dict[str, Any]:
         "recipe": dataclasses.asdict(owner.recipe),
         "size": owner.size,
         "seed": owner.seed,
+        "unlabelled": owner.unlabelled,
+        "start": None if owner.start is None else owner.start.sha256,
         **{name: getattr(wish, name) for name in own},
     }
 
@@ -162,8 +193,14 @@ def lines(plan: Schedule, owner: Owner, dataset: Dataset) -> Sequence[str]:
         f"      thefts {', '.join(plan.thefts)}",
         f"      about {duration(plan.seconds)} and {plan.disk / 2**20:.0f} MiB",
     ]
+    if owner.unlabelled:
+        found.append(
+            f"      every second copy learns from {len(load(owner.unlabelled).train)} images "
+            "without labels"
+        )
     if owner.source.asked:
         asked = len(dataset.train) + len(dataset.test)
+        asked += len(load(owner.unlabelled).train) if owner.unlabelled else 0
         found.append(
             f"      the model is asked about {asked} images and {3 * owner.size * len(plan.radii)} "
             "candidates at most, each once"

@@ -23,7 +23,7 @@ from cemfp.models.classifier import Classifier
 from cemfp.models.convention import UNIT, Convention
 from cemfp.models.roles import Origin, Role
 from cemfp.owner import means
-from cemfp.owner.opening import open_white_box
+from cemfp.owner.opening import name_unlabelled, open_white_box
 from cemfp.owner.planning import Say, Wish
 from cemfp.owner.protect import Protected
 from cemfp.owner.protect import protect as carry_out
@@ -115,6 +115,7 @@ def protect(
     store: str | Path | None = None,
     say: Say | None = None,
     progress: bool = True,
+    unlabelled: str | Path | None = None,
     **wishes: Any,
 ) -> Protected:
     """Make a fingerprint of a model from its data, set its threshold, and find what it survives.
@@ -131,8 +132,9 @@ def protect(
         store: Where models are kept; by default `store` in `out`.
         say: Takes each line for people, `print` say.
         progress: Whether to show progress on standard error.
+        unlabelled: Folder of images without labels, from which every second copy learns.
         wishes: See `cemfp.owner.planning.Wish`: `nets`, `surrogates`, `references`, `epsilon`,
-            `inputs`, `seed`, `convention`.
+            `inputs`, `seed`, `convention`, `start`.
 
     Returns:
         With `fingerprint`, a `Fingerprint`, and `judged`, the suspects of the self-test.
@@ -140,6 +142,8 @@ def protect(
     directory = Path(out)
     seconds = means.seconds(budget) if isinstance(budget, str) else float(budget)
     images = _name_of(data)
+    if unlabelled is not None:
+        wishes["unlabelled"] = name_unlabelled(Path(unlabelled), images)
     wish = Wish(_spec_of(model, directory, load(images)), images, seconds, **wishes)
     root = Path(store) if store is not None else directory / "store"
     made = carry_out(wish, directory, root, say=say or _silent, progress=progress)

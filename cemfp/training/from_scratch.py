@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 import numpy as np
+import tensorflow as tf
 
 from cemfp.data import Dataset
 from cemfp.data.names import in_order
@@ -14,6 +15,7 @@ from cemfp.models.classifier import Classifier, ClassifierConfig
 from cemfp.models.renewal import build_net
 from cemfp.models.roles import Origin, Role
 from cemfp.models.source import Source
+from cemfp.models.start import Named, begin_from
 from cemfp.numerics import precision
 from cemfp.training.loop import Progress, Watch, soft_targets, train
 from cemfp.training.recipe import Recipe
@@ -59,6 +61,7 @@ def train_classifier(
     labels_from: Source | None = None,
     *,
     answers: np.ndarray | None = None,
+    start: Named | None = None,
     progress: Progress | None = None,
     watch: Watch | None = None,
 ) -> Classifier:
@@ -70,6 +73,7 @@ def train_classifier(
         recipe: How to train.
         labels_from: The classifier that labels the images, unless the plan takes the truth.
         answers: Its logits (n, C) on the whole training split, if they are known already.
+        start: Weights of layers by name to start from, in place of fresh ones; see `models.start`.
         progress: Called as (steps done, steps in all, text).
         watch: See `training.loop.train`.
 
@@ -92,10 +96,15 @@ def train_classifier(
         if answers is None or plan.images:
             answers = answer(labels_from, split.images, len(dataset.classes))
         targets = as_targets(answers, plan.labels)
+
+    def build(shape: tuple[int | None, ...]) -> tf.keras.Model:
+        given = plan.net, plan.arguments, plan.architecture, shape, len(dataset.classes)
+        net = build_net(*given)
+        begin_from(net, start or {})
+        return net
+
     model = train(
-        lambda shape: build_net(
-            plan.net, plan.arguments, plan.architecture, shape, len(dataset.classes)
-        ),
+        build,
         split.images,
         targets,
         recipe,
