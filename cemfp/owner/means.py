@@ -11,6 +11,7 @@ from cemfp.data import Dataset
 from cemfp.jobs.train import Net
 from cemfp.models.keras_models import layers_of
 from cemfp.models.nets import NETS
+from cemfp.owner.schedule import RADII
 from cemfp.training.recipe import Recipe
 
 _UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0}
@@ -71,6 +72,14 @@ def has_batch_norm(net: Net, dataset: Dataset) -> bool:
     """Whether a net normalises by the batch."""
     model = net.build(dataset.input_shape, len(dataset.classes))
     return any(isinstance(x, tf.keras.layers.BatchNormalization) for x in layers_of(model))
+
+
+def radii(dataset: Dataset) -> tuple[float, ...]:
+    """Return the radii to try, the smallest first: on digits and text a change shows less.
+
+    There 0.3 is what adversarial examples are usually made with.
+    """
+    return RADII if dataset.input_shape[2] > 1 else (RADII[-1], 0.3)
 
 
 def recipe(dataset: Dataset, *, batch_norm: bool, started: bool = False) -> Recipe:

@@ -152,7 +152,7 @@ def _plan(wish: Wish, owner: Owner, out: Path, store: Store, say: Say, keep: boo
     plan = schedule(
         rates,
         wish.budget,
-        epsilon=wish.epsilon,
+        radii=means.radii(dataset) if wish.epsilon is None else (wish.epsilon,),
         asked=owner.source.asked,
         surrogates=wish.surrogates,
         references=wish.references,

@@ -27,9 +27,9 @@ IF_TIME = {"prune": 0.4, "retrain": 1.0, "advtrain": 4.0}
 ALWAYS_ASKING = {"black-box": 1.0}
 IF_TIME_ASKING = {"retrain": 1.0, "label-smoothing": 1.0, "advtrain": 4.0}
 OTHER_NET = "retrain"  # the theft with another net than the owner's
-# Radii of which the first that separates the calibration models is taken, of 255 grey levels; on
-# photographs it is the first or the second.
-GREY_LEVELS, LIKELY_RADII = (8, 16, 32), 2
+# Radii of which the first that separates the calibration models is taken: on photographs it is the
+# first or the second.
+RADII, LIKELY_RADII = (8 / 255, 16 / 255, 32 / 255), 2
 # Steps of the fingerprint method, and the share of the budget that they may take.
 STEPS, CRAFTING_SHARE = (300, 200, 120, 60), 0.25
 # Surrogates, and references, that such a step asks.
@@ -109,7 +109,7 @@ def schedule(
     rates: Rates,
     budget: float,
     *,
-    epsilon: float | None = None,
+    radii: Sequence[float] = RADII,
     asked: bool = False,
     surrogates: int | None = None,
     references: int | None = None,
@@ -119,7 +119,7 @@ def schedule(
     Args:
         rates: What things cost here.
         budget: Seconds.
-        epsilon: The radius, if it is given; else several are tried.
+        radii: Values of epsilon to try, the smallest first.
         asked: Whether the source only answers: then no thief has its weights.
         surrogates: How many of them in all, if given.
         references: The same.
@@ -127,7 +127,7 @@ def schedule(
     Raises:
         BudgetError: It does not suffice for two surrogates and two references.
     """
-    radii = tuple(level / 255 for level in GREY_LEVELS) if epsilon is None else (epsilon,)
+    radii = tuple(radii)
     always, if_time = (ALWAYS_ASKING, IF_TIME_ASKING) if asked else (ALWAYS, IF_TIME)
     levels = _levels(surrogates, references)
     steps = _steps(rates, budget, len(radii))

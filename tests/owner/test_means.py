@@ -39,6 +39,13 @@ def test_digits_are_not_mirrored():
     assert means.usual_net(load("digits")) == Net("resnet20")
 
 
+def test_radii_of_digits_are_larger_and_started_nets_learn_in_smaller_steps():
+    digits = load("digits")
+    assert means.radii(digits) == (32 / 255, 0.3)
+    fresh, started = (means.recipe(digits, batch_norm=True, started=s) for s in (False, True))
+    assert (fresh.learning_rate, started.learning_rate) == (0.1, pytest.approx(0.01))
+
+
 def test_nets_by_name():
     assert means.named_net("vgg16") == Net("vgg16")
     assert means.named_net("resnet20:width=8:depth=8").arguments == (("width", 8), ("depth", 8))

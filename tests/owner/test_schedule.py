@@ -72,7 +72,7 @@ def test_crafting_takes_no_more_than_its_share():
     slow = dataclasses.replace(RATES, crafting=1.0)
     # 4 members x 1 s x 2 radii are 8 s a step: a quarter of an hour allows 112 steps, so 60.
     assert schedule(slow, 2 * HOUR).steps == 200 and schedule(slow, HOUR).steps == 60
-    assert schedule(slow, HOUR, epsilon=0.1).radii == (0.1,)
+    assert schedule(slow, HOUR, radii=(0.1,)).radii == (0.1,)
 
 
 def test_a_schedule_survives_its_json():
