@@ -108,7 +108,9 @@ _OPTIONS = {
         show_default=True,
         help="Seconds for one HTTP request.",
     ),
-    "output": click.option("--output", help="Which output of a server's model to read."),
+    "output": click.option(
+        "--output", metavar="NAME", help="Which of several outputs to read: a name or a number."
+    ),
 }
 
 

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from cemfp.cli import asking as ask
-from cemfp.cli import options
+from cemfp.cli import images, options
 from cemfp.cli.asking import Asking
 from cemfp.cli.work import echo_json
 from cemfp.models.convention import UNIT, Convention
 from cemfp.suspects import names
+from cemfp.suspects.resizing import METHODS, Method, Resize, Resized
 
 if TYPE_CHECKING:
     from cemfp.fingerprint.artifact import Fingerprint
@@ -56,6 +58,23 @@ BETWEEN = options.Number(0, 1, min_open=True, max_open=True)
     help="Change the inputs on their way to the suspect: jpeg=75 (quality), bit-depth=4 (bits), "
     "blur=1 (pixels), noise=0.02 (of the range), flip. Repeat to chain, in this order.",
 )
+@click.option(
+    "--size",
+    type=images.Size(),
+    metavar="HxW",
+    help="Resize the inputs for SUSPECT.  [default with --resize: the size that it says]",
+)
+@click.option(
+    "--resize",
+    "method",
+    type=click.Choice(METHODS),
+    help="How they are resized.  [default with --size: bilinear]",
+)
+@click.option(
+    "--trust",
+    is_flag=True,
+    help="Open a file that may run code even where this machine has no complete sandbox.",
+)
 @ask.asking
 @click.pass_context
 def verify(
@@ -69,15 +88,18 @@ def verify(
     labels: str | None,
     convention: Convention | None,
     transforms: tuple[str, ...],
+    size: tuple[int, int] | None,
+    method: Method | None,
+    trust: bool,
     asking: Asking,
 ) -> None:
     """Say whether SUSPECT is a copy of the model whose fingerprint is in FILE.
 
-    SUSPECT is a classifier directory, a .tflite file, a .keras file of your own (never a
-    stranger's: it can run code), python:module:function, which takes images and returns labels
-    or scores, the address of a server (http://host:8501/v1/models/NAME of TensorFlow Serving or
-    KServe, http://host:8080/v2/models/NAME of Open Inference), or a .yaml file that describes an
-    API; see `cemfp suspect probe`.
+    SUSPECT is a classifier directory; a file (.keras, .h5, .tflite, .onnx, .pt of TorchScript) or a
+    SavedModel, opened in a sandbox, since it may run code; python:module:function, which takes
+    images and returns scores, labels or names; the address of a server
+    (http://host:8501/v1/models/NAME of TensorFlow Serving or KServe, http://host:8080/v2/models/NAME
+    of Open Inference); or a .yaml file that describes an API, see `cemfp suspect probe`.
 
     Before the fingerprint it is asked ordinary images. A suspect that is not right on them was not
     asked what it understands: the verdict is inconclusive, and says what to add.
@@ -104,7 +126,9 @@ def verify(
         ask.kept_log(asking, file, loaded, suspect) as log,
     ):
         ask.check_budget(asking, log, loaded, controls)
-        opened = _open(suspect, loaded, convention, order, transforms, asking, log)
+        resize = Resize(size, method or "bilinear") if size or method else None
+        means = {"convention": convention or UNIT, "resize": resize, "trust": trust}
+        opened = _open(suspect, loaded, means, order, transforms, asking, log)
         if convention is None:
             opened, found = verification.find_convention(loaded, opened)
             click.echo(f"{names.shown(suspect)}: asked with {found}", err=True)
@@ -115,6 +139,7 @@ def verify(
         )
     if as_json:
         asked = {"suspect": names.shown(suspect), "through": transforms, "fingerprint": file}
+        asked["resized"] = _resized(opened)
         echo_json({**asked, **ask.facts(log), **verdict.to_dict()})
     else:
         click.echo(f"{names.shown(suspect)}: {verdict.decision}. {verdict.reason}")
@@ -132,7 +157,7 @@ def _check_transforms(transforms: tuple[str, ...]) -> None:
 def _open(
     suspect: str,
     loaded: Fingerprint,
-    convention: Convention | None,
+    means: dict[str, Any],
     order: tuple[int, ...] | None,
     transforms: tuple[str, ...],
     asking: Asking,
@@ -146,10 +171,13 @@ def _open(
         suspect,
         input_shape=loaded.inputs.shape[1:],
         classes=loaded.classes,
-        convention=UNIT if convention is None else convention,
         around=ask.remembering(asking, log, connection.pace, remote=remote),
         connection=connection,
+        class_names=loaded.class_names,
+        **means,
     )
+    for line in _said(opened):
+        click.echo(f"{names.shown(suspect)}: {line}", err=True)
     named = matched(opened, loaded.class_names)
     if order is not None:
         opened = Relabelled(opened, order)
@@ -163,6 +191,25 @@ def _open(
         for transform in reversed(transforms):
             opened = through(opened, transform)
     return opened
+
+
+def _said(opened: Suspect) -> Iterator[str]:
+    """Say what was done to open the suspect, and what is done to the inputs."""
+    from cemfp.suspects import layers
+
+    for part in layers(opened):
+        if holds := getattr(part, "holds", None):
+            yield f"opened in a sandbox, kept from {', '.join(holds)}"
+        if missing := getattr(part, "missing", None):
+            yield f"trusted, not kept from {', '.join(missing)}"
+    if (resized := _resized(opened)) is not None:
+        yield f"inputs are resized to {resized}"
+
+
+def _resized(opened: Suspect) -> str | None:
+    from cemfp.suspects import layers
+
+    return next((str(part) for part in layers(opened) if isinstance(part, Resized)), None)
 
 
 def _order(labels: str) -> tuple[int, ...]:

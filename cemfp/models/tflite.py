@@ -25,8 +25,8 @@ class TFLiteError(ValueError):
 class TFLiteModel:
     """Maps images (n, h, w, c), float32 in [0, 1] or uint8, to scores (n, C), float32.
 
-    Integer inputs and outputs are quantised and read as the file says. Runs in this process: for a
-    stranger's file there is `suspects.tflite.open_safely`.
+    Integer inputs and outputs are quantised and read as the file says. Runs in this process: a
+    stranger's file is a suspect, which is opened in a sandbox.
 
     Attributes:
         content: The file's bytes.
@@ -34,11 +34,12 @@ class TFLiteModel:
         classes: Number of classes.
     """
 
-    def __init__(self, model: bytes | Path) -> None:
+    def __init__(self, model: bytes | Path, *, output: str | None = None) -> None:
         """Prepare the interpreter.
 
         Args:
             model: The file's bytes, or its path.
+            output: Which output to read, by name or number, where there are several.
 
         Raises:
             TFLiteError: Not a TensorFlow Lite classifier of images.
@@ -46,10 +47,10 @@ class TFLiteModel:
         self.content = model if isinstance(model, bytes) else read_file(Path(model))
         check_header(self.content)
         try:
-            _check_signature(_new_interpreter(self.content))
+            place = _check_signature(_new_interpreter(self.content), output)
             self._interpreter = _interpreter(self.content)
             (self._input,) = self._interpreter.get_input_details()
-            (self._output,) = self._interpreter.get_output_details()
+            self._output = self._interpreter.get_output_details()[place]
         except TFLiteError:
             raise
         except (ValueError, RuntimeError) as error:
@@ -93,20 +94,26 @@ class TFLiteModel:
         return from_tensor(answer, self._output)[: len(images)]
 
 
-def _check_signature(interpreter: tf.lite.Interpreter) -> None:
-    """Refuse what has not one input of a fixed size and one output."""
-    sides = (interpreter.get_input_details(), interpreter.get_output_details())
-    if (counts := tuple(map(len, sides))) != (1, 1):
+def _check_signature(interpreter: tf.lite.Interpreter, output: str | None) -> int:
+    """Refuse what has not one input of a fixed size; return the place of the output to read."""
+    inputs = interpreter.get_input_details()
+    names = [details["name"] for details in interpreter.get_output_details()]
+    wanted = names.index(output) if output in names else output
+    if wanted is None and len(names) == 1:
+        wanted = 0
+    if len(inputs) != 1 or not str(wanted).isdecimal() or int(str(wanted)) >= len(names):
+        choose = f"; choose one with --output: {', '.join(names)}" if len(names) > 1 else ""
         raise TFLiteError(
-            f"expected a model with one input and one output. Received: {counts[0]} and "
-            f"{counts[1]}; convert it again with the scores alone."
+            f"expected a model with one input and one output. Received: {len(inputs)} and "
+            f"{len(names)}{choose}."
         )
-    signature = [int(side) for side in sides[0][0]["shape_signature"]]
+    signature = [int(side) for side in inputs[0]["shape_signature"]]
     if -1 in signature[1:]:
         raise TFLiteError(
             f"expected a model of a fixed input size. Received: {signature}, where -1 is open; "
             "convert it again with a fixed one."
         )
+    return int(str(wanted))
 
 
 def to_tensor(values: np.ndarray, details: dict[str, Any]) -> np.ndarray:
@@ -135,8 +142,7 @@ def _interpreter(content: bytes) -> tf.lite.Interpreter:
         interpreter.resize_tensor_input(inputs["index"], [BATCH, *inputs["shape"][1:]])
         interpreter.allocate_tensors()
         interpreter.invoke()
-        (outputs,) = interpreter.get_output_details()
-        if outputs["shape"][0] == BATCH:
+        if all(details["shape"][0] == BATCH for details in interpreter.get_output_details()):
             return interpreter
     except (ValueError, RuntimeError):
         pass

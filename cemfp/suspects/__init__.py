@@ -2,8 +2,11 @@
 
 runs/thief              a classifier directory
 zoo:NAME                one that the repository keeps
-model.keras             the user's own Keras file, or a directory with one of this name
+model.keras, model.h5   a Keras file, or a directory with `model.keras`
 model.tflite            a TensorFlow Lite file, or a directory with one of this name
+model.onnx              an ONNX file
+model.pt, .torchscript  a TorchScript file
+exported/               a SavedModel
 python:module:function  images in, labels or scores out
 http://host/v1/models/N a model behind TensorFlow Serving's or KServe's REST
 api.yaml                a description of any other API
@@ -11,8 +14,9 @@ api.yaml                a description of any other API
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from cemfp.models import kept
 from cemfp.models.convention import UNIT, Convention
@@ -29,23 +33,23 @@ from cemfp.suspects.base import (
     check_fits,
     one_line,
 )
-from cemfp.suspects.feeding import Fed, Relabelled, matched
-from cemfp.suspects.names import DESCRIPTIONS, is_address, is_remote, shown
+from cemfp.suspects.feeding import Fed, Relabelled, layers, matched
+from cemfp.suspects.names import DESCRIPTIONS, is_address, shown
 from cemfp.suspects.network.connection import Connection
 from cemfp.suspects.openers import (
     open_api,
     open_classifier,
+    open_file,
     open_http,
-    open_keras,
     open_python,
-    open_tflite,
 )
 from cemfp.suspects.pace import Pace
 from cemfp.suspects.querylog import LogError, QueryLog
 from cemfp.suspects.remembered import Remembered
+from cemfp.suspects.resizing import Resize, Resized
+from cemfp.suspects.worded import Worded
 
 __all__ = [
-    "SUSPECTS",
     "Connection",
     "Fed",
     "LogError",
@@ -56,23 +60,31 @@ __all__ = [
     "QueryLog",
     "Relabelled",
     "Remembered",
+    "Resize",
+    "Resized",
     "Suspect",
     "SuspectError",
     "TryAgain",
+    "Worded",
     "answer_labels",
     "check_fits",
+    "layers",
     "matched",
     "open_suspect",
 ]
 
-SUSPECTS: dict[str, Callable[..., Suspect]] = {
-    "classifier": open_classifier,
-    "keras": open_keras,
-    "tflite": open_tflite,
-    "python": open_python,
-    "http": open_http,
-    "api": open_api,
+# Endings of files, and of which kind they are; all are opened in a sandbox.
+FILES = {
+    ".keras": "keras",
+    ".h5": "h5",
+    ".hdf5": "h5",
+    ".tflite": "tflite",
+    ".onnx": "onnx",
+    ".pt": "torchscript",
+    ".ts": "torchscript",
+    ".torchscript": "torchscript",
 }
+SAVED_MODEL = "saved_model.pb"
 
 
 def open_suspect(
@@ -83,18 +95,24 @@ def open_suspect(
     convention: Convention = UNIT,
     around: Callable[[Suspect], Suspect] | None = None,
     connection: Connection | None = None,
+    class_names: Sequence[str] = (),
+    resize: Resize | None = None,
+    trust: bool = False,
 ) -> Suspect:
     """Open a suspect and check that it fits, as far as it says what it takes.
 
     Args:
-        spec: A classifier directory, `zoo:NAME`, a `.keras` or `.tflite` file,
+        spec: A classifier directory, `zoo:NAME`, a file with an ending of `FILES`, a SavedModel,
             `python:module:function`, the address of a server or the `.yaml` description of one.
         input_shape: Shape of one fingerprint input (h, w, c).
         classes: Classes of the fingerprint's source.
-        convention: How a Keras or TensorFlow Lite file, or a function, wants its images.
+        convention: How a file or a function wants its images.
         around: Puts something around the suspect itself, `Remembered` say: it sees what the suspect
             sees.
-        connection: How a server is reached.
+        connection: How a server is reached, and which of several outputs to read.
+        class_names: Of the fingerprint's classes, for a suspect that answers names.
+        resize: How to bring images to another size that it wants; None refuses such a suspect.
+        trust: Open a file that may run code even where there is no complete sandbox.
 
     Returns:
         A callable, images (n, h, w, c) float32 in [0, 1] to labels (n,) or scores (n, C).
@@ -112,12 +130,17 @@ def open_suspect(
             raise SuspectError(
                 f"expected options for {input_shape[-1]} channels. Received: {convention}."
             )
-        more = (connection or Connection(),) if is_remote(spec) else ()
-        suspect = SUSPECTS[kind](target, *more)
+        reach = connection or Connection()
+        wanted = input_shape if resize is None else resize.shape(input_shape)
+        settings = {"input_shape": list(wanted), "output": reach.output}
+        suspect = _open(kind, target, settings, reach, trust=trust)
         as_files = getattr(suspect, "pictures", False)
         if as_files and convention != UNIT:
             raise SuspectError("images are sent as files: leave the scale option out.")
-        check_fits(suspect, input_shape, classes)
+        shape = input_shape if resize is None else resize.shape(input_shape, suspect)
+        check_fits(suspect, shape, classes)
+        if kind not in ("classifier", "http", "api"):
+            suspect = Worded(suspect, classes, class_names)
         suspect = suspect if around is None else around(suspect)
     except SuspectError as error:
         error.args = (f"{shown(spec)}: {error}",)
@@ -125,7 +148,8 @@ def open_suspect(
     # Foreign files and modules fail in any way, leaving the program with status 0 included.
     except (Exception, SystemExit) as error:
         raise SuspectError(f"{shown(spec)}: cannot be opened: {one_line(error)}") from error
-    return suspect if kind == "classifier" or as_files else Fed(suspect, convention)
+    suspect = suspect if kind == "classifier" or as_files else Fed(suspect, convention)
+    return suspect if shape == tuple(input_shape) else Resized(suspect, shape, resize)
 
 
 def _kind(spec: str) -> tuple[str, str]:
@@ -138,11 +162,6 @@ def _kind(spec: str) -> tuple[str, str]:
     if is_address(spec):
         return "http", spec
     path = Path(spec)
-    if path.suffix in (".h5", ".hdf5"):
-        raise SuspectError(
-            "HDF5 models are refused: loading one can run code hidden in it. "
-            "Save your own model again as .keras."
-        )
     if not path.exists():
         raise SuspectError("no such file or directory.")
     if (path / "config.json").is_file():
@@ -153,19 +172,32 @@ def _kind(spec: str) -> tuple[str, str]:
             return name.partition(".")[2], str(path / name)
     if path.suffix in DESCRIPTIONS and path.is_file():
         return "api", spec
-    if path.suffix in (".keras", ".tflite") and path.is_file():
-        return path.suffix[1:], spec
-    known = "a classifier directory (with config.json), zoo:NAME, a .keras, .tflite or .yaml file"
+    if path.suffix in FILES and path.is_file():
+        return FILES[path.suffix], spec
+    if (path / SAVED_MODEL).is_file():
+        return "saved_model", spec
+    known = f"a classifier directory (with config.json), a SavedModel, zoo:NAME, a {_ENDINGS} file"
     raise SuspectError(
         f"expected {known}, http://... or python:module:function. Received: {_what(path)}; a "
         "function of yours that asks it is python:module:function."
     )
 
 
+_ENDINGS = ", ".join([*FILES, DESCRIPTIONS[0]])
+
+
+def _open(
+    kind: str, target: str, settings: dict[str, Any], connection: Connection, *, trust: bool
+) -> Suspect:
+    if kind in ("http", "api"):
+        return {"http": open_http, "api": open_api}[kind](target, connection)
+    if kind in ("classifier", "python"):
+        return {"classifier": open_classifier, "python": open_python}[kind](target)
+    return open_file(kind, target, settings, trust=trust)
+
+
 def _what(path: Path) -> str:
     """What something that is no suspect looks like, for people."""
-    if (path / "saved_model.pb").is_file():
-        return "a SavedModel"
     if path.is_dir():
         return "another directory"
     return f"a {path.suffix} file" if path.suffix else "another file"

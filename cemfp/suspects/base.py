@@ -67,7 +67,8 @@ def check_fits(suspect: Any, input_shape: tuple[int, ...], classes: int) -> None
         if not fits:
             raise SuspectError(
                 f"expected a suspect for inputs of shape {tuple(input_shape)}, as the fingerprint "
-                f"has. Received: a suspect for {tuple(shape)}."
+                f"has. Received: a suspect for {tuple(shape)}; if only the size differs, add "
+                "--resize bilinear."
             )
     own_classes = getattr(suspect, "classes", None)
     if own_classes is not None and own_classes != classes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -76,6 +76,14 @@ def matched(suspect: Suspect, names: Sequence[str]) -> Suspect:
     return suspect if order is None else Relabelled(suspect, order)
 
 
+def layers(suspect: Suspect) -> Iterator[Any]:
+    """Yield a suspect, then what it stands in front of, down to who answers."""
+    inner: Any = suspect
+    while inner is not None:
+        yield inner
+        inner = getattr(inner, "suspect", None)
+
+
 def alternatives(suspect: Suspect, channels: int) -> dict[Convention, Suspect]:
     """Return the suspect as it is asked in each common convention but its own.
 
@@ -90,12 +98,7 @@ def alternatives(suspect: Suspect, channels: int) -> dict[Convention, Suspect]:
 
 def convention_of(suspect: Suspect) -> Convention | None:
     """Return how a suspect is fed, whatever else stands in front of it; None if nobody decides."""
-    inner: Any = suspect
-    while not isinstance(inner, Fed):
-        if not hasattr(inner, "suspect"):
-            return None
-        inner = inner.suspect
-    return inner.convention
+    return next((part.convention for part in layers(suspect) if isinstance(part, Fed)), None)
 
 
 def fed_as(suspect: Suspect, convention: Convention) -> Suspect:

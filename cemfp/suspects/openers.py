@@ -10,6 +10,7 @@ import os
 import sys
 import zipfile
 from pathlib import Path
+from typing import Any
 
 from cemfp.suspects.base import Suspect, SuspectError
 from cemfp.suspects.network.connection import Connection
@@ -22,23 +23,29 @@ def open_classifier(target: str) -> Suspect:
     return Classifier.load(Path(target))
 
 
-def open_keras(target: str) -> Suspect:
-    """A `.keras` file of the user's own: loading one may run code that it contains."""
-    from cemfp.models.classifier import Classifier
+def open_file(kind: str, target: str, settings: dict[str, Any], *, trust: bool) -> Suspect:
+    """A file that may run code when it is opened: in a sandbox, whoever made it.
 
+    Args:
+        kind: A key of `sandbox.loaders.LOADERS`.
+        target: Its path.
+        settings: `input_shape` of what it will be asked, and which `output` to read.
+        trust: Whether to open it where the machine has no complete sandbox.
+    """
+    from cemfp.suspects.sandbox.boxed import Boxed
+
+    path = Path(target)
     # Keras falls back to its HDF5 reader, which runs hidden code, whatever the file is called.
-    with open(target, "rb") as file:  # one that cannot be read says so by itself
-        is_zip = zipfile.is_zipfile(file)
-    if not is_zip:
+    if kind == "keras" and path.is_file() and not zipfile.is_zipfile(path):
         raise SuspectError("not in the .keras format, which is a ZIP: renamed or damaged?")
-    return Classifier.from_keras(Path(target))
+    if kind == "tflite":
+        from cemfp.models.tflite import TFLiteError, check_header, read_file
 
-
-def open_tflite(target: str) -> Suspect:
-    """A TensorFlow Lite file; integer inputs and outputs are read as the file says."""
-    from cemfp.suspects.tflite import open_safely
-
-    return open_safely(Path(target))
+        try:
+            check_header(read_file(path))
+        except TFLiteError as error:
+            raise SuspectError(str(error)) from error
+    return Boxed(kind, path, settings, trust=trust)
 
 
 def open_python(target: str) -> Suspect:

@@ -8,7 +8,8 @@ import pytest
 
 from cemfp import suspects
 from cemfp.models.convention import Convention
-from cemfp.suspects import SuspectError, open_suspect, openers
+from cemfp.suspects import SuspectError, open_suspect
+from cemfp.suspects.sandbox import loaders
 
 FITTING = {"input_shape": (2, 2, 1), "classes": 3}
 IMAGES = np.full((4, 2, 2, 1), 0.5, np.float32)
@@ -42,33 +43,24 @@ def stand_in_classifier(monkeypatch):
         def load(cls, directory):
             return cls("load", directory)
 
-        @classmethod
-        def from_keras(cls, path, **options):
-            return cls("from_keras", path, options)
-
     stand_in = types.ModuleType("cemfp.models.classifier")
     stand_in.Classifier = Classifier
     monkeypatch.setitem(sys.modules, "cemfp.models.classifier", stand_in)
     return Classifier
 
 
-def make_keras_zip(path):
-    # The empty ZIP archive: its end-of-directory record alone.
-    path.write_bytes(b"PK\x05\x06" + bytes(18))
-
-
 def test_python_function_from_the_current_directory(module):
     name = module("def answer(images):\n    return [1] * len(images)\n")
     before = list(sys.path)
     suspect = open_suspect(f"python:{name}:answer", **FITTING)
-    assert suspect(IMAGES) == [1, 1, 1, 1]
+    assert suspect(IMAGES).tolist() == [1, 1, 1, 1]
     assert sys.path == before
 
 
 def test_python_function_with_scale(module):
-    name = module("def answer(images):\n    return images\n")
+    name = module("def answer(images):\n    return images[:, 0, 0]\n")
     answer = open_suspect(f"python:{name}:answer", **FITTING, convention=Convention(255.0))(IMAGES)
-    np.testing.assert_array_equal(answer, np.full((4, 2, 2, 1), 127.5, np.float32))
+    np.testing.assert_array_equal(answer, np.full((4, 1), 127.5, np.float32))
     assert answer.dtype == np.float32
 
 
@@ -80,20 +72,6 @@ def test_classifier_directory(tmp_path, stand_in_classifier):
         open_suspect(str(tmp_path), **FITTING, convention=Convention(255.0))
 
 
-def test_keras_file(tmp_path, stand_in_classifier):
-    path = tmp_path / "own.keras"
-    make_keras_zip(path)
-    opened = open_suspect(str(path), **FITTING, convention=Convention(255.0))
-    assert opened.suspect.opened == ("from_keras", path, {})
-    assert opened.convention == Convention(255.0) and opened.input_shape == (2, 2, 1)
-
-
-def test_what_an_attack_leaves_of_a_keras_file(tmp_path, stand_in_classifier):
-    make_keras_zip(tmp_path / "model.keras")
-    suspect = open_suspect(str(tmp_path), **FITTING).suspect
-    assert suspect.opened == ("from_keras", tmp_path / "model.keras", {})
-
-
 def test_a_known_misfit_is_refused_on_opening(tmp_path, stand_in_classifier):
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(SuspectError, match="10 classes"):
@@ -102,7 +80,7 @@ def test_a_known_misfit_is_refused_on_opening(tmp_path, stand_in_classifier):
         open_suspect(str(tmp_path), input_shape=(32, 32, 3), classes=3)
 
 
-def test_a_renamed_hdf5_file_is_refused(tmp_path, stand_in_classifier):
+def test_a_renamed_hdf5_file_is_refused(tmp_path):
     path = tmp_path / "renamed.keras"
     path.write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(100))
     with pytest.raises(SuspectError, match=r"not in the \.keras format"):
@@ -119,12 +97,6 @@ def test_a_classifier_that_cannot_be_loaded(tmp_path, stand_in_classifier, monke
     with pytest.raises(SuspectError) as caught:
         open_suspect(str(tmp_path), **FITTING)
     assert str(caught.value) == f"{tmp_path}: cannot be opened: OSError: weights are"
-
-
-@pytest.mark.parametrize("name", ["model.h5", "model.hdf5", "missing.h5"])
-def test_hdf5_is_refused_with_the_reason(tmp_path, name):
-    with pytest.raises(SuspectError, match="can run code hidden in it"):
-        open_suspect(str(tmp_path / name), **FITTING)
 
 
 @pytest.mark.parametrize(
@@ -157,6 +129,5 @@ def test_a_module_that_fails_on_import(module, text):
         open_suspect(f"python:{module(text)}:answer", **FITTING)
 
 
-def test_table_lists_every_opener():
-    named = {name.removeprefix("open_") for name in vars(openers) if name.startswith("open_")}
-    assert set(suspects.SUSPECTS) == named
+def test_every_ending_has_a_loader():
+    assert {*suspects.FILES.values(), "saved_model"} == set(loaders.LOADERS)

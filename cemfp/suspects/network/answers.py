@@ -34,6 +34,34 @@ def read_answer(api: Api, value: Any, count: int) -> np.ndarray:
     return np.array([_best(row, api.answer, api.labels) for row in rows], np.int64)
 
 
+def read_guesses(rows: list[Any], names: Sequence[str] | None) -> np.ndarray:
+    """Return the label (n,), int64, of each image.
+
+    Args:
+        rows: For each image a label or a name, a pair of one and its score, an object with `label`
+            and `score`, an object of names and scores, or a list of such, best first.
+        names: Of the classes.
+
+    Raises:
+        SuspectError: A row is none of that, or names another class.
+    """
+    return np.array([_best(_pairs(row), Form(), names) for row in rows], np.int64)
+
+
+def _pairs(row: Any) -> Any:
+    """Return pairs of name and score, and objects of them, as entries."""
+    if isinstance(row, dict) and "label" not in row:
+        row = [[name, score] for name, score in row.items()]
+    if not isinstance(row, list | tuple):
+        return row
+    if len(row) == 2 and isinstance(row[0], str) and _is_number(row[1]):
+        row = [row]
+    paired = [isinstance(x, list | tuple) and len(x) == 2 and _is_number(x[1]) for x in row]
+    if paired and all(paired):
+        return [{"label": label, "score": score} for label, score in row]
+    return list(row)
+
+
 def _find(path: str, value: Any) -> list[Any]:
     import jsonpath
 
@@ -154,8 +182,8 @@ def _named(name: str, names: Sequence[str] | None) -> int:
     if name.isascii() and name.isdecimal() and len(name) < 10:
         return int(name)
     raise SuspectError(
-        f"the server answers names, {quoted(name)} say: list them in a description under `labels`, "
-        "in the order of the fingerprint's classes (`cemfp suspect probe URL --out api.yaml`)."
+        f"it answers names, {quoted(name)} say: list them in a description under `labels`, in the "
+        "order of the fingerprint's classes (`cemfp suspect probe URL --out api.yaml`)."
     )
 
 

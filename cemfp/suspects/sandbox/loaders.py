@@ -1,0 +1,224 @@
+"""One function per kind of file: from a path to something that answers. Runs in the sandbox.
+
+Each returns a callable of images (n, h, w, c), float32, as the file wants them, with what it says
+of itself: `input_shape` (h, w, c), `classes`, `class_names`, `most` images at once. Libraries are
+imported only when a file needs them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+CHANNELS = (1, 3, 4)
+
+
+def load_keras(path: Path, settings: dict[str, Any]) -> Any:
+    """A `.keras` file, or an `.h5` file of a whole model, with whatever code is in it."""
+    import tensorflow as tf
+
+    from cemfp.models.classifier import Classifier
+
+    more = {"safe_mode": False} if path.suffix == ".keras" else {}
+    model = tf.keras.models.load_model(path, compile=False, **more)
+    classifier = Classifier.from_keras(model)
+    return _Facts(classifier.predict_logits, classifier.input_shape, classifier.classes)
+
+
+def load_saved_model(path: Path, settings: dict[str, Any]) -> Any:
+    """A SavedModel: its signature `serving_default`, or the only one."""
+    import tensorflow as tf
+
+    loaded = tf.saved_model.load(str(path))
+    signatures = dict(loaded.signatures)
+    name = "serving_default" if "serving_default" in signatures else next(iter(signatures), None)
+    if name is None:
+        raise ValueError("a SavedModel without a signature to call: export it with one")
+    function = signatures[name]
+    specs = function.structured_input_signature[1]
+    if len(specs) != 1:
+        raise ValueError(f"a signature of one input is expected, this has {len(specs)}")
+    (keyword, spec), output = next(iter(specs.items())), settings.get("output")
+    chosen = _choose({k: v.shape.rank for k, v in function.structured_outputs.items()}, output)
+    width = function.structured_outputs[chosen].shape.as_list()
+    shape = spec.shape.as_list() if spec.shape.rank == 4 else [None] * 4
+
+    def answer(images: np.ndarray) -> np.ndarray:
+        """Call the signature."""
+        given = tf.constant(_as_type(images, spec.dtype.as_numpy_dtype))
+        return np.asarray(function(**{keyword: given})[chosen].numpy())
+
+    classes = width[1] if len(width) == 2 else None
+    return _Facts(answer, shape[1:], classes, most=shape[0], keep=loaded)
+
+
+def load_torchscript(path: Path, settings: dict[str, Any]) -> Any:
+    """A TorchScript file, channels first, or last where it refuses that."""
+    import torch
+
+    torch.set_num_threads(1)
+    model = torch.jit.load(str(path), map_location="cpu").eval()
+    height, width, channels = settings["input_shape"]
+    probe = np.zeros((1, height, width, channels), np.float32)
+
+    def ask(images: np.ndarray, first: bool) -> np.ndarray:
+        """Call it with the channels in the second place, or in the last."""
+        turned = np.moveaxis(images, 3, 1) if first else images
+        with torch.inference_mode():
+            answer = model(torch.from_numpy(np.ascontiguousarray(turned)))
+        answers = answer if isinstance(answer, list | tuple) else [answer]
+        index = int(settings.get("output") or 0)
+        return np.asarray(answers[index].float().numpy())
+
+    try:
+        ask(probe, True)
+        first = True
+    except RuntimeError:
+        ask(probe, False)
+        first = False
+    return _Facts(lambda images: ask(images, first), None, None)
+
+
+def load_tflite(path: Path, settings: dict[str, Any]) -> Any:
+    """A TensorFlow Lite file; integer inputs and outputs are read as the file says."""
+    from cemfp.models.tflite import TFLiteModel
+
+    model = TFLiteModel(path, output=settings.get("output"))
+    return _Facts(model, model.input_shape, model.classes)
+
+
+def load_onnx(path: Path, settings: dict[str, Any]) -> Any:
+    """An ONNX file: batch, layout and types as the graph says."""
+    import onnxruntime
+
+    onnxruntime.set_default_logger_severity(4)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 4
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    if len(session.get_inputs()) != 1:
+        raise ValueError(f"one input is expected, this has {len(session.get_inputs())}")
+    (given,) = session.get_inputs()
+    shape = [side if isinstance(side, int) and side > 0 else None for side in given.shape]
+    if len(shape) != 4:
+        raise ValueError(f"an input (n, h, w, c) or (n, c, h, w) is expected, not {given.shape}")
+    first = _channels_first(shape, settings["input_shape"])
+    outputs = session.get_outputs()
+    name = _choose({o.name: len(o.shape or [0, 0]) for o in outputs}, settings.get("output"))
+    width = next(o.shape for o in outputs if o.name == name)
+    classes = width[1] if len(width or ()) == 2 and isinstance(width[1], int) else None
+    dtype = _ONNX_TYPES.get(given.type)
+    if dtype is None:
+        raise ValueError(f"an input of numbers is expected, not {given.type}")
+    batch = shape[0]
+
+    def answer(images: np.ndarray) -> Any:
+        """Run the graph, on as many images as it insists on."""
+        count = len(images)
+        turned = np.moveaxis(images, 3, 1) if first else images
+        if batch is not None and count < batch:
+            turned = np.concatenate([turned, np.zeros((batch - count, *turned.shape[1:]))])
+        fed = np.ascontiguousarray(_as_type(turned, dtype))
+        rows = session.run([name], {given.name: fed})[0][:count]
+        # scikit-learn's converter answers an object of scores for each image.
+        return [list(r.values()) for r in rows] if _are_objects(rows) else rows
+
+    size = [shape[2], shape[3], shape[1]] if first else shape[1:]
+    return _Facts(answer, size, classes, _onnx_names(session), batch)
+
+
+_ONNX_TYPES = {
+    "tensor(float)": np.float32,
+    "tensor(float16)": np.float16,
+    "tensor(double)": np.float64,
+    "tensor(uint8)": np.uint8,
+    "tensor(int8)": np.int8,
+    "tensor(int32)": np.int32,
+    "tensor(int64)": np.int64,
+}
+
+
+def _onnx_names(session: Any) -> list[str]:
+    """Return the class names that exporters write beside the graph."""
+    facts = session.get_modelmeta().custom_metadata_map
+    try:
+        found = json.loads(facts.get("class_names") or facts.get("names") or "[]")
+    except (ValueError, RecursionError):
+        return []
+    return [str(name) for name in found] if isinstance(found, list) else []
+
+
+def _channels_first(shape: list[int | None], asked: list[int]) -> bool:
+    """Whether an input's second side, not its last, is the channels."""
+    if shape[1] in CHANNELS and shape[3] not in CHANNELS:
+        return True
+    if shape[3] in CHANNELS and shape[1] not in CHANNELS:
+        return False
+    # Open, or small images: as the ones that are asked.
+    return shape[1] == asked[2] and shape[3] != asked[2] if shape[1] else shape[3] != asked[2]
+
+
+def _choose(ranks: dict[str, int | None], wanted: str | None) -> str:
+    """Return the name of the output to read: the wanted one, by name or number, else the scores."""
+    names = list(ranks)
+    if wanted is not None:
+        if wanted in ranks:
+            return wanted
+        if wanted.isdecimal() and int(wanted) < len(names):
+            return names[int(wanted)]
+        raise ValueError(f"no output {wanted[:40]}; there are {', '.join(names)[:120]}")
+    if len(names) == 1:
+        return names[0]
+    scores = [name for name, rank in ranks.items() if rank == 2]
+    if len(scores) != 1:
+        raise ValueError(f"several outputs: choose one with --output: {', '.join(names)[:120]}")
+    return scores[0]
+
+
+def _as_type(images: np.ndarray, dtype: Any) -> np.ndarray:
+    """Return images as a type of numbers; whole ones are rounded and keep within the type."""
+    if np.dtype(dtype).kind == "f":
+        return images.astype(dtype)
+    limits = np.iinfo(dtype)
+    return np.clip(np.rint(images), limits.min, limits.max).astype(dtype)
+
+
+def _are_objects(rows: Any) -> bool:
+    return isinstance(rows, list) and bool(rows) and isinstance(rows[0], dict)
+
+
+class _Facts:
+    """A function with what a suspect says of itself."""
+
+    def __init__(
+        self,
+        function: Callable[[np.ndarray], Any],
+        input_shape: Any,
+        classes: int | None,
+        class_names: Any = (),
+        most: int | None = None,
+        keep: Any = None,
+    ) -> None:
+        self._function, self._keep = function, keep
+        known = input_shape is not None and len(input_shape) == 3
+        self.input_shape = list(input_shape) if known else None
+        self.classes = None if classes is None else int(classes)
+        self.class_names, self.most = class_names, most
+
+    def __call__(self, images: np.ndarray) -> Any:
+        """Answer."""
+        return self._function(images)
+
+
+LOADERS: dict[str, Callable[[Path, dict[str, Any]], Any]] = {
+    "keras": load_keras,
+    "h5": load_keras,
+    "saved_model": load_saved_model,
+    "torchscript": load_torchscript,
+    "tflite": load_tflite,
+    "onnx": load_onnx,
+}

@@ -1,0 +1,65 @@
+"""A suspect that answers in words, in lists of its best guesses, or in names with scores."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from cemfp.suspects.base import Suspect, SuspectError, read_answer
+from cemfp.suspects.network.answers import read_guesses
+
+
+class Worded:
+    """A suspect whose answers become labels or scores, whatever their form; a suspect itself.
+
+    Scores (n, C) and labels (n,) stay as they are. Read as labels are: names, of the fingerprint's
+    classes; the best guesses of each image, best first, as whole numbers (n, k); names or numbers
+    with a score each.
+
+    Attributes:
+        suspect: Who is asked.
+        names: Of the fingerprint's classes.
+    """
+
+    def __init__(self, suspect: Suspect, classes: int, names: Sequence[str] = ()) -> None:
+        self.suspect, self.names, self._count = suspect, tuple(names), classes
+        self.input_shape = getattr(suspect, "input_shape", None)
+        self.classes = getattr(suspect, "classes", None)
+        self.class_names = getattr(suspect, "class_names", ())
+        self.most = getattr(suspect, "most", None)
+
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        """Return labels (n,) or scores (n, C).
+
+        Raises:
+            SuspectError: The answer is none, or names a class that the fingerprint has not.
+        """
+        answer = self.suspect(images)
+        try:
+            array = np.asarray(answer)
+        except ValueError:  # rows of different lengths
+            array = np.empty(0, object)
+        if array.dtype.kind in "biuf" and array.ndim <= 2:
+            return self._numbers(read_answer(array, len(images)))
+        if not isinstance(answer, list | tuple | np.ndarray) or len(answer) != len(images):
+            raise SuspectError(
+                f"expected {len(images)} answers of the suspect. Received: {_shown(answer)}."
+            )
+        rows = answer.tolist() if isinstance(answer, np.ndarray) else list(answer)
+        return read_guesses(rows, self.names or None)
+
+    def _numbers(self, answer: np.ndarray) -> np.ndarray:
+        """Return the first of best guesses that are labels."""
+        if answer.ndim != 2 or answer.dtype.kind not in "iu":
+            return answer
+        guesses = answer.shape[1]
+        if not 1 < guesses < self._count or answer.min() < 0 or answer.max() >= self._count:
+            return answer
+        apart = all(len(set(row)) == guesses for row in answer.tolist())
+        return answer[:, 0] if apart else answer
+
+
+def _shown(answer: Any) -> str:
+    return str(len(answer)) if hasattr(answer, "__len__") else type(answer).__name__
