@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import os
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,13 +42,24 @@ COUNTS = {"defender": 2, "calibration": 1, "evaluation": 1}
 def tiny_zoo(tmp_path_factory):
     """The source, and surrogates and references: 2 + 2 defender, 1 + 1 calibration and evaluation.
 
-    Do not write into it.
+    Do not write into it. Of several test processes the first makes it for all.
     """
+    together = "PYTEST_XDIST_WORKER" in os.environ
+    base = tmp_path_factory.getbasetemp()
+    root = (base.parent if together else base) / "zoo"
+    with FileLock(f"{root}.lock"):
+        if not root.is_dir():
+            _train_zoo(root.with_name("zoo-in-the-making"))
+            root.with_name("zoo-in-the-making").rename(root)
+    return TinyZoo(root)
+
+
+def _train_zoo(root):
     from cemfp.data import load
     from cemfp.training.from_scratch import Plan, train_classifier
     from cemfp.training.recipe import Recipe
 
-    root, digits = tmp_path_factory.mktemp("zoo"), load("digits")
+    digits = load("digits")
     owner = Recipe(
         epochs=60, batch_size=64, learning_rate=0.1, flip=False, pad=0, precision="float32"
     )
@@ -64,7 +77,6 @@ def tiny_zoo(tmp_path_factory):
         for place in range(count):
             train(f"{role}-surrogate-{place}", role, 1000 * number + place, source)
             train(f"{role}-reference-{place}", role, 1000 * number + 500 + place)
-    return TinyZoo(root)
 
 
 @pytest.fixture
