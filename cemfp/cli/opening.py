@@ -13,7 +13,7 @@ import click
 from cemfp.cli.errors import Failure
 from cemfp.models.convention import COMMON, UNIT, Convention
 from cemfp.models.directory import CONFIG, KERAS_FILE
-from cemfp.numerics.agreement import LIKELY, does_task, is_better
+from cemfp.numerics.agreement import LIKELY, does_task, first_as_good, is_better
 
 if TYPE_CHECKING:
     from cemfp.data import Dataset
@@ -76,12 +76,12 @@ Openers = Mapping["Convention", "Callable[[], Classifier]"]
 
 
 def _best(path: Path, made: Classifier, dataset: Dataset, others: Openers) -> Classifier:
-    """Return the model in the convention in which it is right most often; say which."""
+    """Return the model in the first convention in which it is as often right as in any."""
     test = _some(made, dataset)
     tried = [made, *(open_as() for open_as in others.values())]
     answers = [model.predict_labels(test.images) for model in tried]
-    rights = [float((labels == test.labels).mean()) for labels in answers]
-    best = max(range(len(tried)), key=lambda i: rights[i])
+    correct = [labels == test.labels for labels in answers]
+    best, rights = first_as_good(correct), [float(each.mean()) for each in correct]
     if not does_task(answers[best], test.labels):
         raise Failure(
             f"{path}: right on hardly more than chance in every common convention, at best on "

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 # A model that does its task fails such a test once in a thousand times.
 LEVEL = 1e-3
+# Of two ways to ask, the usual one is preferred unless the other is better at this level: little is
+# known of a model of which few answers can be had.
+PREFERENCE = 0.1
 # With fewer right answers than this share, it is worth trying other conventions of the input.
 LIKELY = 0.95
 
@@ -30,3 +35,13 @@ def is_better(after: np.ndarray, before: np.ndarray, level: float = LEVEL) -> bo
 
     gained, lost = int(np.sum(after & ~before)), int(np.sum(before & ~after))
     return bool(scipy.special.bdtrc(gained - 1, gained + lost, 0.5) < level)
+
+
+def first_as_good(rights: Sequence[np.ndarray]) -> int:
+    """Return the place of the first than which the best is not better, at `PREFERENCE`.
+
+    Args:
+        rights: Whether each answer was right (n,), in the order of preference.
+    """
+    best = max(rights, key=lambda right: right.sum())
+    return next(i for i, right in enumerate(rights) if not is_better(best, right, PREFERENCE))

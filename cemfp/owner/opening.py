@@ -11,7 +11,7 @@ from cemfp.models.classifier import Classifier
 from cemfp.models.convention import UNIT, Convention
 from cemfp.models.directory import CONFIG, KERAS_FILE
 from cemfp.models.source import Source
-from cemfp.owner.probe import Probed, probe
+from cemfp.owner.probe import ASKED, ASKED_OF_OWN, Probed, probe
 from cemfp.storage.store import Store
 
 
@@ -67,7 +67,8 @@ def open_source(
         return dataclasses.replace(job, convention=chosen).asking(store).open()
 
     given = UNIT if (Path(spec) / CONFIG).is_file() else convention
-    found = probe(spec, open_as, load(data), given)
+    count = ASKED_OF_OWN if white else ASKED
+    found = probe(spec, open_as, load(data), given, count)
     return dataclasses.replace(job, convention=found.convention), found
 
 
@@ -81,6 +82,6 @@ def open_white_box(
         ClassifierError: It cannot be opened.
     """
     given = UNIT if (path / CONFIG).is_file() else convention
-    found = probe(str(path), lambda chosen: open_own(path, chosen), dataset, given)
+    found = probe(str(path), lambda chosen: open_own(path, chosen), dataset, given, ASKED_OF_OWN)
     assert isinstance(found.source, Classifier)
     return found.source

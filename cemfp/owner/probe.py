@@ -10,10 +10,11 @@ import numpy as np
 from cemfp.data import Dataset
 from cemfp.models.convention import COMMON, Convention
 from cemfp.models.source import Source
-from cemfp.numerics.agreement import does_task
+from cemfp.numerics.agreement import does_task, first_as_good
 from cemfp.suspects import SuspectError
 
-ASKED = 40  # labelled images in each convention: for a black box each is a query
+# Labelled images in each convention; for a black box each is a query.
+ASKED, ASKED_OF_OWN = 40, 400
 
 
 class NotItsTask(ValueError):
@@ -24,7 +25,7 @@ class Probed(NamedTuple):
     """What was found.
 
     Attributes:
-        convention: In which the model is right most often.
+        convention: The first in which the model is as often right as in any, but for chance.
         source: The model, fed so.
         words: What to tell people: "right on 93.6 % with [0, 255]; 10.0 % with [0, 1]".
     """
@@ -39,6 +40,7 @@ def probe(
     open_as: Callable[[Convention], Source],
     dataset: Dataset,
     given: Convention | None = None,
+    count: int = ASKED,
 ) -> Probed:
     """Ask a model some labelled test images in each common convention, or in the one given.
 
@@ -47,23 +49,21 @@ def probe(
         open_as: Returns the model, fed as the convention says.
         dataset: Its images and their labels.
         given: The convention, if it is known.
+        count: Images to ask in each.
 
     Raises:
         NotItsTask: It is right on hardly more than chance in all.
     """
-    test = dataset.test.sample(min(ASKED, len(dataset.test)), seed=0)
+    test = dataset.test.sample(min(count, len(dataset.test)), seed=0)
     channels = dataset.input_shape[-1]
     tried = {name: c for name, c in COMMON.items() if c.fits(channels)}
     if given is not None:
         tried = {str(given): given}
     sources = {key: open_as(convention) for key, convention in tried.items()}
     answers = {key: _labels(source, test.images) for key, source in sources.items()}
-    right = {
-        key: float((labels == test.labels).mean())
-        for key, labels in answers.items()
-        if labels is not None
-    }
-    best = max(right, key=lambda key: right[key], default="")
+    correct = {k: labels == test.labels for k, labels in answers.items() if labels is not None}
+    right = {key: float(each.mean()) for key, each in correct.items()}
+    best = list(correct)[first_as_good(list(correct.values()))] if correct else ""
     labels = answers.get(best)
     if labels is None or not does_task(labels, test.labels):
         found = "; ".join(f"{share:.0%} with {key}" for key, share in right.items()) or "no answers"

@@ -17,6 +17,7 @@ from cemfp.jobs.train import Net
 from cemfp.models.classifier import Classifier
 from cemfp.models.convention import COMMON, Convention
 from cemfp.models.roles import RoleError
+from cemfp.numerics.agreement import first_as_good
 from cemfp.owner.jobs import Owner, Protection
 from cemfp.owner.opening import open_source
 from cemfp.owner.probe import NotItsTask, probe
@@ -169,6 +170,28 @@ def test_conventions_are_found_and_said(tiny_zoo):
     with pytest.raises(NotItsTask, match=r"hardly more than chance .*--classes"):
         probe("net", lambda c: _Constant(), load("digits"))
     assert probe("net", Fed, load("digits"), Convention(2.0, -1.0)).convention.scale == 2.0
+
+
+def test_of_two_conventions_alike_the_usual_one_is_taken():
+    digits = load("digits")
+    truth = {
+        image.tobytes(): label
+        for image, label in zip(digits.test.images, digits.test.labels, strict=True)
+    }
+
+    class Fed:
+        """Right on all images, but on some in [0, 1] and in [-1, 1]."""
+
+        def __init__(self, convention):
+            self.wrong = {COMMON["[0, 1]"]: 1, COMMON["[-1, 1]"]: 12}.get(convention, 0)
+
+        def predict_labels(self, images):
+            labels = np.array([truth[image.tobytes()] for image in images])
+            labels[: self.wrong] = (labels[: self.wrong] + 1) % 10
+            return labels
+
+    assert probe("net", Fed, digits).convention == COMMON["[0, 1]"]
+    assert first_as_good([np.arange(40) >= n for n in (12, 1, 0)]) == 1
 
 
 class _Constant:
