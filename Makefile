@@ -54,7 +54,7 @@ lint: $(STAMP)all  ## Check style and format
 type: $(STAMP)all  ## Check types
 	$(BIN)/mypy cemfp experiments
 
-bench: $(STAMP)base  ## Measure speed and memory against named baselines
+bench: $(STAMP)all  ## Measure speed and memory against named baselines
 	$(BIN)/python -m benchmarks
 
 cifar10-all: $(STAMP)study  ## Regenerate every CIFAR-10 figure and table (PROFILE=demo, small or paper; resumable)

@@ -8,13 +8,14 @@ from typing import Any
 
 import click
 
-from benchmarks import cem, characteristic, ensemble, harness, training
+from benchmarks import cem, characteristic, ensemble, harness, starting, training
 
 BENCHMARKS = {
     "ensemble": ensemble,
     "training": training,
     "cem": cem,
     "characteristic": characteristic,
+    "starting": starting,
 }
 RESULTS = Path(__file__).parent / "results"
 
