@@ -22,7 +22,7 @@ from cemfp.owner import means
 from cemfp.owner.jobs import CANDIDATES_FOR_EACH, Owner, Protection, shown
 from cemfp.owner.opening import open_source
 from cemfp.owner.rates import measure
-from cemfp.owner.schedule import Schedule, schedule
+from cemfp.owner.schedule import ENOUGH_STARTED, ENOUGH_STEPS, Schedule, schedule
 from cemfp.storage.files import read_json, write_atomic
 from cemfp.storage.store import Store
 
@@ -156,6 +156,7 @@ def _plan(wish: Wish, owner: Owner, out: Path, store: Store, say: Say, keep: boo
         asked=owner.source.asked,
         surrogates=wish.surrogates,
         references=wish.references,
+        enough=ENOUGH_STEPS if owner.start is None else ENOUGH_STARTED,
     )
     record = {"wish": asked_for, "plan": dataclasses.asdict(plan)}
     record["rates"] = dataclasses.asdict(rates)

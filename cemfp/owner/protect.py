@@ -18,12 +18,14 @@ from cemfp.engine.progress import duration
 from cemfp.fingerprint.artifact import Fingerprint
 from cemfp.jobs.fingerprint import FINGERPRINT, read_rows
 from cemfp.jobs.source import ACCURACY, LIVE, load_source
+from cemfp.numerics.metrics import clopper_pearson
 from cemfp.owner import report
 from cemfp.owner.jobs import Protection
 from cemfp.owner.planning import Say, Wish, plan_protection
 from cemfp.owner.self_test import Judged, conclusion, judge_all
 from cemfp.storage.files import read_json, write_atomic
 from cemfp.storage.store import Store
+from cemfp.verification import Decision, decide
 
 Run = Callable[[Sequence[Job]], Outcome]
 
@@ -193,15 +195,20 @@ def table(judged: Sequence[Judged]) -> list[str]:
 
 
 def _warning(fingerprint: Fingerprint) -> list[str]:
-    """Say so if known copies and known independent nets hardly differ."""
-    record = fingerprint.calibration
+    """Say so if known copies and known independent nets hardly differ, or inputs are too few."""
+    record, found = fingerprint.calibration, len(fingerprint)
     assert record is not None
     gap = min(record.surrogate_scores) - max(record.reference_scores)
-    if gap >= WEAK:
+    flaws = []
+    if gap < WEAK:
+        flaws.append(f"known copies are only {gap:+.2f} from known independent nets")
+    if decide(clopper_pearson(found, found), record.threshold) is not Decision.MATCH:
+        flaws.append(f"its {found} inputs are too few for any match, even of the model itself")
+    if not flaws:
         return []
     return [
-        f"A weak fingerprint: known copies are only {gap:+.2f} from known independent nets. More "
-        "time (--budget) for more nets and longer trainings, or more images, make a better one."
+        f"A weak fingerprint: {', and '.join(flaws)}. More time (--budget) for more nets and "
+        "longer trainings, or more images, make a better one."
     ]
 
 

@@ -55,8 +55,9 @@ still be up to {{ bound }} (95 %, exact).</p>
 <code class="hash">{{ sha256 }}</code>.</li>
 <li>Data: {{ data }}, {{ train_size }} training and {{ test_size }} test images.</li>
 <li>Nets, copies and independent ones: {{ surrogates[0] }} and {{ references[0] }} made the
-fingerprint, {{ surrogates[1] }} and {{ references[1] }} set the threshold; {{ independent }}
-independent more for the self-test. No net has two of these tasks. {{ epochs }} epochs each.</li>
+fingerprint, {{ surrogates[1] }} and {{ references[1] }} set the threshold{{ chosen }};
+{{ independent }} independent more for the self-test. No net has two of these tasks.
+{{ epochs }} epochs each.</li>
 <li>Method: {{ method }}.</li>
 </ul>
 {% endblock %}
@@ -78,6 +79,7 @@ def page(
         classes: Names of the classes.
     """
     plan, data = summary["plan"], summary["data"]
+    more, radii = len(plan["radii"]) > 1, ", ".join(f"{255 * r:.0f}/255" for r in plan["radii"])
     independent = sum(one.truth not in (STOLEN, ITSELF) for one in judged)
     assert fingerprint.calibration is not None and fingerprint.epsilon is not None
     return render(
@@ -103,6 +105,7 @@ def page(
         surrogates=plan["surrogates"],
         references=plan["references"],
         epochs=plan["epochs"],
+        chosen=f", and chose epsilon among {radii}, which flatters their gap" if more else "",
         method=", ".join(f"{name} {value}" for name, value in summary["method"].items()),
     )
 

@@ -19,6 +19,7 @@ LEVELS = (
 )
 # Steps after which a short training has settled; a third of them is the least that is worth it.
 ENOUGH_STEPS, FEWEST_EPOCHS, MOST_EPOCHS = 2_400, 8, 120
+ENOUGH_STARTED = 600  # the same for one that starts from public weights
 LEAST_SHARE = 1 / 3
 # Thefts that are always tried, and those that follow if there is time, in this order. The number
 # is what one costs in trainings of a surrogate.
@@ -113,6 +114,7 @@ def schedule(
     asked: bool = False,
     surrogates: int | None = None,
     references: int | None = None,
+    enough: int = ENOUGH_STEPS,
 ) -> Schedule:
     """Fit the work into `budget` seconds: trainings that are long enough, and as many as can be.
 
@@ -123,6 +125,7 @@ def schedule(
         asked: Whether the source only answers: then no thief has its weights.
         surrogates: How many of them in all, if given.
         references: The same.
+        enough: Steps after which a training has settled.
 
     Raises:
         BudgetError: It does not suffice for two surrogates and two references.
@@ -131,7 +134,7 @@ def schedule(
     always, if_time = (ALWAYS_ASKING, IF_TIME_ASKING) if asked else (ALWAYS, IF_TIME)
     levels = _levels(surrogates, references)
     steps = _steps(rates, budget, len(radii))
-    full = min(max(math.ceil(ENOUGH_STEPS / rates.steps_per_epoch), FEWEST_EPOCHS), MOST_EPOCHS)
+    full = min(max(math.ceil(enough / rates.steps_per_epoch), FEWEST_EPOCHS), MOST_EPOCHS)
     least = math.ceil(full * LEAST_SHARE)
     smallest = Schedule(*levels[0], least, tuple(always), radii, STEPS[-1])
     tries = itertools.chain(

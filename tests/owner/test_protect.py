@@ -96,6 +96,10 @@ def test_a_weak_fingerprint_is_called_so(made):
     assert warned(0.9, 0.6) == []
     (line,) = warned(0.45, 0.4)
     assert line.startswith("A weak fingerprint: known copies are only +0.05 from")
+    few = dataclasses.replace(
+        held, **{n: getattr(held, n)[:3] for n in ("inputs", "keys", "originals")}
+    )
+    assert "its 3 inputs are too few for any match" in _warning(few)[0]
 
 
 def test_a_suspect_is_not_protected(tiny_zoo, tmp_path):

@@ -5,7 +5,14 @@ import json
 
 import pytest
 
-from cemfp.owner.schedule import BudgetError, Rates, Schedule, schedule
+from cemfp.owner.schedule import (
+    ENOUGH_STARTED,
+    ENOUGH_STEPS,
+    BudgetError,
+    Rates,
+    Schedule,
+    schedule,
+)
 
 # A training of 10 s to start and 0.1 s a step, 100 steps an epoch: 24 epochs are enough, 250 s.
 RATES = Rates(start=10.0, step=0.1, steps_per_epoch=100, crafting=0.01, size=1e6)
@@ -73,6 +80,11 @@ def test_crafting_takes_no_more_than_its_share():
     # 4 members x 1 s x 2 radii are 8 s a step: a quarter of an hour allows 112 steps, so 60.
     assert schedule(slow, 2 * HOUR).steps == 200 and schedule(slow, HOUR).steps == 60
     assert schedule(slow, HOUR, radii=(0.1,)).radii == (0.1,)
+
+
+def test_nets_that_start_from_public_weights_need_fewer_epochs():
+    fresh, started = (schedule(RATES, 5 * HOUR, enough=n) for n in (ENOUGH_STEPS, ENOUGH_STARTED))
+    assert started.epochs < fresh.epochs and sum(started.surrogates) >= sum(fresh.surrogates)
 
 
 def test_a_schedule_survives_its_json():
