@@ -9,6 +9,7 @@ import threading
 import traceback
 from collections.abc import Iterator
 from types import FrameType
+from typing import ClassVar
 
 import click
 from click.exceptions import Exit, NoArgsIsHelpError
@@ -18,7 +19,14 @@ TERMINATED = 143  # 128 + SIGTERM
 
 
 class Terminated(BaseException):
-    """The process was asked to end; like an interrupt, no `except Exception` takes it."""
+    """The process was asked to end; like an interrupt, no `except Exception` takes it.
+
+    Attributes:
+        came: Whether it was raised in the block that can be ended so. Compiled code in between may
+            make another exception of it.
+    """
+
+    came: ClassVar[bool] = False
 
 
 @contextlib.contextmanager
@@ -31,11 +39,13 @@ def terminable() -> Iterator[None]:
     def end(number: int, frame: FrameType | None) -> None:
         # A second one must not break into the cleaning.
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        Terminated.came = True
         raise Terminated
 
     if threading.current_thread() is not threading.main_thread():
         yield
         return
+    Terminated.came = False
     former = signal.signal(signal.SIGTERM, end)
     try:
         yield
@@ -75,12 +85,11 @@ def one_line_errors(*, debug: bool) -> Iterator[None]:
 
 def _raise_if_ended(error: BaseException) -> None:
     # A signal may arrive inside compiled code, which makes a SystemError of its exception.
-    while (before := error.__cause__ or error.__context__) is not None:
-        error = before
-        if isinstance(error, KeyboardInterrupt):
-            raise _ended("Interrupted", INTERRUPTED) from error
-        if isinstance(error, Terminated):
-            raise _ended("Terminated", TERMINATED) from error
+    if Terminated.came:
+        raise _ended("Terminated", TERMINATED) from error
+    before = error.__cause__ or error.__context__
+    if isinstance(before, KeyboardInterrupt):
+        raise _ended("Interrupted", INTERRUPTED) from error
 
 
 def _ended(how: str, status: int) -> Exit:

@@ -138,12 +138,13 @@ def test_names_that_cannot_be_written(fails, grey):
     assert "expected a name" in fails("fingerprint", "fgm", *given, "--out", "")
 
 
-@pytest.mark.parametrize(("name", "what"), [("a.onnx", "a .onnx file"), ("folder", "a SavedModel")])
+@pytest.mark.parametrize(
+    ("name", "what"), [("a.mlmodel", "a .mlmodel file"), ("folder", "another directory")]
+)
 def test_what_cannot_be_opened_is_named_with_a_way_out(fails, made, tmp_path, name, what):
     path = tmp_path / name
     if name == "folder":
         path.mkdir()
-        (path / "saved_model.pb").write_bytes(b"")
     else:
         path.write_bytes(b"")
     said = fails("verify", made, path, "--threshold", 0.5)

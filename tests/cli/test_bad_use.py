@@ -248,7 +248,7 @@ def test_verify(fails, calibrated_file, tiny_zoo, tmp_path):
     assert "nobody" in fails("verify", "nobody", source)
     assert "nobody" in fails("verify", calibrated_file, "nobody")
     assert "SUSPECT" in fails("verify", calibrated_file)
-    assert "HDF5" in fails("verify", calibrated_file, tmp_path / "old.h5")
+    assert "cannot be used" in fails("verify", calibrated_file, tmp_path / "old.h5")
     assert "scale" in fails("verify", calibrated_file, source, "--scale", 255)
     for option in ("--threshold", "--confidence"):
         for value in (0, 1, "nan", -3):

@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import click
@@ -12,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from cemfp.cli import main, work
-from cemfp.cli.errors import Terminated, describe
+from cemfp.cli.errors import describe
 from cemfp.fingerprint.artifact import FingerprintError
 
 ROOT = Path(__file__).parents[2]
@@ -116,16 +117,22 @@ def test_an_interrupt_ends_with_130_and_leaves_nothing(run, broken_training, tmp
 
 
 @pytest.mark.parametrize(
-    ("end", "status", "word"),
-    [(Terminated(), 143, "Terminated"), (KeyboardInterrupt(), 130, "Interrupted")],
+    ("number", "status", "word"),
+    [(signal.SIGTERM, 143, "Terminated"), (signal.SIGINT, 130, "Interrupted")],
 )
 def test_an_end_that_compiled_code_made_an_error_of(
-    run, broken_training, tmp_path, end, status, word
+    run, monkeypatch, tmp_path, number, status, word
 ):
     """As CPython does: `SystemError: <built-in function> returned a result with an exception`."""
-    error = SystemError("returned a result with an exception set")
-    error.__cause__ = end
-    broken_training(error)
+
+    def train_classifier(*arguments, **settings):
+        try:
+            os.kill(os.getpid(), number)
+            time.sleep(5)
+        except BaseException as error:
+            raise SystemError("returned a result with an exception set") from error
+
+    monkeypatch.setattr("cemfp.training.from_scratch.train_classifier", train_classifier)
     result = run("train", "--data", "digits", "--out", tmp_path / "net")
     assert result.exit_code == status
     assert result.stderr == f"{word}: what was not finished is not kept.\n"
@@ -158,7 +165,7 @@ def test_a_signal_ends_a_training_with_a_word_and_leaves_nothing(tmp_path, numbe
             line = process.stderr.readline()  # at work, and it says so without a terminal
             process.send_signal(number)
             rest = process.stderr.read()
-            assert process.wait(60) == status
+            assert process.wait(60) == status, line + rest
         finally:
             process.kill()
     assert re.match(r"train: \d+ of \d+ steps, \d\d:\d\d(:\d\d)? left, loss ", line), line

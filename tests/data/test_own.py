@@ -416,7 +416,10 @@ load(sys.argv[1])
 def test_an_interrupted_conversion_breaks_no_later_one(tmp_path, home, how):
     root = folder(tmp_path / "many", count=20, shape=(300, 300, 3))
     process = subprocess.Popen(
-        [sys.executable, "-c", SLOW_CONVERSION, str(root)], stderr=subprocess.DEVNULL
+        [sys.executable, "-c", SLOW_CONVERSION, str(root)],
+        stderr=subprocess.DEVNULL,
+        # A shell starts its background jobs with interrupts ignored, and children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     deadline = time.monotonic() + 60
     while not list(home.glob("tmp/*/train.npy")):
