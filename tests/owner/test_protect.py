@@ -96,9 +96,10 @@ def test_a_weak_fingerprint_is_called_so(made):
     assert "known copies" not in "".join(warned(0.9, 0.6))
     (line,) = warned(0.45, 0.4)
     assert line.startswith("A weak fingerprint: known copies are only +0.05 from")
-    few = dataclasses.replace(
-        held, **{n: getattr(held, n)[:3] for n in ("inputs", "keys", "originals")}
-    )
+    fields = ("inputs", "keys", "originals", "true_labels", "conferrability")
+    first = {n: array[:3] for n in fields if (array := getattr(held, n)) is not None}
+    record = dataclasses.replace(held.calibration, queries=3)
+    few = dataclasses.replace(held, calibration=record, **first)
     assert "its 3 inputs are too few for any match" in _warning(few)[0]
 
 
