@@ -42,6 +42,15 @@ class Limits:
     opening: float = 180.0
     answering: float = 120.0
 
+    def of_process(self) -> dict[str, int]:
+        """Return the arguments of `confine.limit`."""
+        return {
+            "memory": self.memory,
+            "seconds": self.processor,
+            "file_bytes": self.file_bytes,
+            "files": self.files,
+        }
+
 
 LIMITS = Limits()
 
@@ -90,20 +99,9 @@ class Boxed:
         self._end = weakref.finalize(self, _end, self._process, self._scratch)
         assert self._process.stdin is not None and self._process.stdout is not None
         self._channel = Channel(self._process.stdout.fileno(), self._process.stdin.fileno())
-        order = {
-            "kind": kind,
-            "path": str(path.absolute()),
-            "settings": settings or {},
-            "scratch": str(scratch),
-            "writes": "scratch" if way != "bwrap" else "mounts",
-            "limits": {
-                "memory": limits.memory,
-                "seconds": limits.processor,
-                "file_bytes": limits.file_bytes,
-                "files": limits.files,
-            },
-        }
-        held = self._ask(order, b"", limits.opening)[0]
+        order = {"kind": kind, "path": str(path.absolute()), "settings": settings or {}}
+        order |= {"scratch": str(scratch), "writes": "mounts" if way == "bwrap" else "scratch"}
+        held = self._ask(order | {"limits": limits.of_process()}, b"", limits.opening)[0]
         self.holds, self.missing = _holds(way, held)
         if self.missing and not trust:
             self.close()
