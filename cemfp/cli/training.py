@@ -80,8 +80,8 @@ def say_what_precision_costs(recipe: Recipe) -> None:
     "--start",
     type=options.PATH,
     metavar="WEIGHTS",
-    help="Public weights to start from, matched by the names of the layers: .h5, .keras or a "
-    "classifier directory.  [default: fresh weights]",
+    help="Public weights to start from, most of the net's: .h5, .keras or a classifier directory.  "
+    "[default: fresh weights]",
 )
 @click.option(
     "--images",

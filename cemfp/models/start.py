@@ -1,12 +1,15 @@
 """Public pre-trained weights as the start of trainings: what every independent owner also has.
 
-Layers are matched by name and shape, as Keras' own `load_weights(by_name=True)` does; what is not
-in the file, the last layer as a rule, keeps its fresh weights. Only arrays are read.
+Layers are matched in their order, as far as the shapes are the same; where that is not most of the
+net, by name and shape, as Keras' own `load_weights(by_name=True)` does. Names come second, since
+Keras numbers the layers that have none. What is not in the file, the last layer as a rule, keeps
+its fresh weights. Only arrays are read.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -55,18 +58,24 @@ def read_start(path: Path) -> Named:
 
 
 def begin_from(model: tf.keras.Model, named: Named) -> float:
-    """Put the arrays into the layers of `model` that have their name and their shapes.
+    """Put the arrays into the layers of `model` that are theirs, by order or by name.
 
     Returns:
         The share of the model's weights that came from there.
     """
-    begun = 0
-    for layer in layers_of(model):
-        arrays = named.get(layer.name, [])
-        if layer.weights and [x.shape for x in arrays] == [tuple(w.shape) for w in layer.weights]:
-            layer.set_weights(arrays)
-            begun += layer.count_params()
-    return begun / max(model.count_params(), 1)
+    own = [layer for layer in layers_of(model) if layer.weights]
+    size = max(model.count_params(), 1)
+    in_order = list(itertools.takewhile(_fits, zip(own, named.values(), strict=False)))
+    if sum(layer.count_params() for layer, _ in in_order) < LEAST_SHARE * size:
+        in_order = [pair for layer in own if _fits(pair := (layer, named.get(layer.name, [])))]
+    for layer, arrays in in_order:
+        layer.set_weights(arrays)
+    return sum(layer.count_params() for layer, _ in in_order) / size
+
+
+def _fits(pair: tuple[tf.keras.layers.Layer, list[np.ndarray]]) -> bool:
+    layer, arrays = pair
+    return [x.shape for x in arrays] == [tuple(w.shape) for w in layer.weights]
 
 
 def share_of(named: Named, model: tf.keras.Model, path: Path | str) -> float:
@@ -107,12 +116,8 @@ def _groups(root: h5py.Group) -> Iterator[tuple[str, list[np.ndarray]]]:
     for layer in root.attrs["layer_names"]:
         group, whole = root[_text(layer)], _text(layer)
         for path in map(_text, group.attrs["weight_names"]):
-            array = [_floats(group[path])]
-            yield whole, array
             # The group of a model inside a model holds the arrays of all its layers.
-            own = path.split("/")[-2] if "/" in path else whole
-            if own != whole:
-                yield own, array
+            yield path.split("/")[-2] if "/" in path else whole, [_floats(group[path])]
 
 
 def _floats(data: h5py.Dataset) -> np.ndarray:

@@ -41,7 +41,8 @@ class Worded:
             array = np.asarray(answer)
         except ValueError:  # rows of different lengths
             array = np.empty(0, object)
-        if array.dtype.kind in "biuf" and array.ndim <= 2:
+        # Pairs of label and score come as lists; an array with more sides is something else.
+        if array.dtype.kind in "biuf" and (array.ndim <= 2 or array is answer):
             return self._numbers(read_answer(array, len(images)))
         if not isinstance(answer, list | tuple | np.ndarray) or len(answer) != len(images):
             raise SuspectError(

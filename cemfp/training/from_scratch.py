@@ -15,7 +15,7 @@ from cemfp.models.classifier import Classifier, ClassifierConfig
 from cemfp.models.renewal import build_net
 from cemfp.models.roles import Origin, Role
 from cemfp.models.source import Source
-from cemfp.models.start import Named, begin_from
+from cemfp.models.start import Named, share_of
 from cemfp.numerics import precision
 from cemfp.training.loop import Progress, Watch, soft_targets, train
 from cemfp.training.recipe import Recipe
@@ -78,7 +78,8 @@ def train_classifier(
         watch: See `training.loop.train`.
 
     Raises:
-        ValueError: `labels_from` is missing or superfluous, or does not fit the data set.
+        ValueError: `labels_from` is missing or superfluous, or does not fit the data set; or the
+            weights to start from are another net's.
         TrainingDiverged: The loss is no longer a number.
     """
     if (plan.labels == "truth") != (labels_from is None):
@@ -100,7 +101,8 @@ def train_classifier(
     def build(shape: tuple[int | None, ...]) -> tf.keras.Model:
         given = plan.net, plan.arguments, plan.architecture, shape, len(dataset.classes)
         net = build_net(*given)
-        begin_from(net, start or {})
+        if start is not None:
+            share_of(start, net, "the weights to start from")
         return net
 
     model = train(

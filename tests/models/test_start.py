@@ -65,6 +65,25 @@ def test_every_form_of_file_reaches_its_layers(tmp_path, form):
     assert share == pytest.approx(published.count_params() / model.count_params())
 
 
+def test_numbered_names_mislead_nobody():
+    """Keras numbers layers without a name as they are made: the same net has others later."""
+
+    def net():
+        inputs = tf.keras.Input((8, 8, 1))
+        x = inputs
+        for _ in range(3):
+            x = tf.keras.layers.Conv2D(1, 3, padding="same")(x)
+        return tf.keras.Model(inputs, x)
+
+    tf.keras.backend.clear_session()
+    first, second = net(), net()
+    named = {layer.name: layer.get_weights() for layer in first.layers if layer.weights}
+    shifted = {f"conv2d_{number + 2}": own for number, own in enumerate(named.values())}
+    assert begin_from(second, shifted) == 1.0
+    pairs = zip(first.get_weights(), second.get_weights(), strict=True)
+    assert all(np.array_equal(a, b) for a, b in pairs)
+
+
 def test_weights_of_another_net_are_refused(tmp_path):
     other = tf.keras.Sequential([tf.keras.layers.Dense(4, name="other", input_shape=(3,))])
     other.save_weights(tmp_path / "other.h5")

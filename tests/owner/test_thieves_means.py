@@ -1,5 +1,7 @@
 """Copies that learn from other pictures, and nets that start from public weights."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -71,7 +73,9 @@ def test_every_second_copy_learns_from_them_in_as_many_steps(owner, tiny_zoo, tm
 
 
 def test_nets_start_from_the_public_weights(owner, tiny_zoo, tmp_path):
-    started, other = (owner.references(role, 1, 1)[0] for role in (Role.DEFENDER, Role.CALIBRATION))
+    # With steps of hardly any length a net stays where it started.
+    still = dataclasses.replace(owner, recipe=dataclasses.replace(RECIPE, learning_rate=1e-6))
+    started, other = (still.references(role, 1, 1)[0] for role in (Role.DEFENDER, Role.CALIBRATION))
     assert started.start == other.start == owner.start
     store = Store(tmp_path / "store")
     obtain(started, store)
@@ -79,9 +83,8 @@ def test_nets_start_from_the_public_weights(owner, tiny_zoo, tmp_path):
     accuracy = Classifier.load(public).accuracy(
         load("digits").test.images, load("digits").test.labels
     )
-    # After one epoch a fresh net is right on hardly more than chance.
     found = Classifier.load(store.get(started.key())).config.training["test_accuracy"]
-    assert found > 0.5 and accuracy > 0.5
+    assert accuracy > 0.7 and found == pytest.approx(accuracy, abs=0.1)
     assert (
         started.key()
         != Owner(owner.source, "digits", (NET,), NET, RECIPE, 10)

@@ -175,6 +175,15 @@ def test_answers_of_every_form(tmp_path, monkeypatch, form):
     np.testing.assert_array_equal(labels, SCORES.argmax(axis=1))
 
 
+def test_an_array_of_more_sides_is_no_answer(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    text = "import numpy as np\ndef ask(x):\n    return np.zeros((len(x), 4, 2))\n"
+    (tmp_path / "many_sides.py").write_text(text)
+    suspect = open_suspect("python:many_sides:ask", **FITTING, class_names=NAMES)
+    with pytest.raises(SuspectError, match=r"Received: shape \(9, 4, 2\)"):
+        answer_labels(suspect, IMAGES, CLASSES)
+
+
 def test_names_that_are_no_classes(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "strange_words.py").write_text(

@@ -20,11 +20,11 @@ _SET_NO_NEW_PRIVILEGES, _SET_SECCOMP, _FILTER = 38, 22, 2
 
 # Landlock: system calls, the same everywhere, and the rights on files that change something.
 _CREATE, _ADD, _RESTRICT = 444, 445, 446
-_WRITES = sum(1 << bit for bit in (1, *range(4, 13)))
-_MORE_WRITES = {2: 1 << 13, 3: 1 << 14}  # moving files about, truncating: from these versions on
+_WRITES = sum(1 << bit for bit in (1, *range(4, 15)))
+_LEAST_VERSION = 3  # Linux 6.2; before it, any file could be cut off
 _TCP, _SCOPES = (4, 0b11), (6, 0b11)
 
-# Seccomp: who calls for these gets "not permitted". Files are Landlock's.
+# Seccomp: who calls for these gets "not permitted". Files' contents are Landlock's.
 _CLONE, _CLONE3, _THREAD = "clone", "clone3", 0x10000
 _NUMBERS: dict[str, tuple[int, dict[str, int], Sequence[int]]] = {
     "x86_64": (
@@ -39,6 +39,8 @@ _NUMBERS: dict[str, tuple[int, dict[str, int], Sequence[int]]] = {
             *(29, 64, 68),  # System V's shared memory, semaphores, messages
             *(169, 175, 176, 246, 167, 298, 304, 313, 321, 323),  # the kernel itself
             *(248, 249, 250, 425, 426, 427),  # keys; io_uring, which passes by these rules
+            *(90, 91, 92, 93, 94, 260, 268, 452),  # files' modes and owners,
+            *(132, 235, 261, 280, 188, 189, 190, 197, 198, 199, 463, 466),  # times, attributes
         ),
     ),
     "aarch64": (
@@ -53,6 +55,8 @@ _NUMBERS: dict[str, tuple[int, dict[str, int], Sequence[int]]] = {
             *(186, 190, 194),
             *(104, 105, 106, 142, 224, 241, 265, 273, 280, 282),
             *(217, 218, 219, 425, 426, 427),
+            *(52, 53, 54, 55, 452),
+            *(88, 5, 6, 7, 14, 15, 16, 463, 466),
         ),
     ),
 }
@@ -76,19 +80,18 @@ def limit(memory: int, seconds: int, file_bytes: int, files: int) -> None:
 
 
 def only_write_in(folder: Path) -> bool:
-    """Refuse every change of a file outside `folder`, by Landlock; return whether that holds."""
+    """Refuse to write, make, move or remove files outside `folder`; return whether that holds."""
     version = _call(_CREATE, None, 0, 1)
-    if version < 1:
+    if version < _LEAST_VERSION:
         return False
-    writes = _WRITES | sum(bits for since, bits in _MORE_WRITES.items() if version >= since)
-    rules = struct.pack("=Q", writes)
+    rules = struct.pack("=Q", _WRITES)
     for since, bits in (_TCP, _SCOPES):
         rules += struct.pack("=Q", bits) if version >= since else b""
     handle = _call(_CREATE, rules, len(rules), 0)
     if handle < 0:
         return False
     try:
-        for path, allowed in ((str(folder), writes), (os.devnull, 1 << 1)):
+        for path, allowed in ((str(folder), _WRITES), (os.devnull, 1 << 1)):
             with contextlib.closing(_Opened(path)) as opened:
                 beneath = struct.pack("=Qi", allowed, opened.number)
                 if _call(_ADD, handle, 1, beneath, 0) < 0:
@@ -99,9 +102,9 @@ def only_write_in(folder: Path) -> bool:
 
 
 def no_others() -> bool:
-    """Refuse sockets, new processes and what reaches others, by seccomp; return whether it holds.
+    """Refuse sockets, new processes, what reaches others, and changes of files' modes and owners.
 
-    Threads stay allowed. To be called while the process has one thread.
+    Returns whether that holds. Threads stay allowed. To be called while the process has one thread.
     """
     known = _NUMBERS.get(platform.machine())
     if known is None or struct.calcsize("P") != 8:

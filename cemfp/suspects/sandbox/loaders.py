@@ -158,8 +158,8 @@ def _channels_first(shape: list[int | None], asked: list[int]) -> bool:
         return True
     if shape[3] in CHANNELS and shape[1] not in CHANNELS:
         return False
-    # Open, or small images: as the ones that are asked.
-    return shape[1] == asked[2] and shape[3] != asked[2] if shape[1] else shape[3] != asked[2]
+    # Open sides, or images as small as their channels are many: last only if nothing else fits.
+    return shape[1] in (None, asked[2]) or shape[3] not in (None, asked[2])
 
 
 def _choose(ranks: dict[str, int | None], wanted: str | None) -> str:
