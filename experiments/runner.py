@@ -43,6 +43,7 @@ ON_REQUEST = (
     "ceiling",
     "image_variants",
     "recipes",
+    "ensemble_members",
 )
 RESULTS = Path(__file__).parent / "results"
 MODELS, STUDY = "models", "study"

@@ -58,6 +58,16 @@ def under_noise(classifier: Classifier, delta: float, *, precision: str = "auto"
     return loss_gradient
 
 
+def twin(classifier: Classifier, share: float, seed: int) -> Classifier:
+    """Return a copy whose kernels are under normal noise of `share` of their own spread."""
+    model = tf.keras.models.clone_model(classifier.model)
+    model.set_weights(classifier.model.get_weights())
+    for place, kernel in enumerate(kernels_of(model)):
+        spread = share * tf.math.reduce_std(kernel)
+        kernel.assign_add(tf.random.stateless_normal(kernel.shape, (seed, place), stddev=spread))
+    return Classifier(model, classifier.config)
+
+
 def mean_of_draws(one: LossGradient, draws: int) -> LossGradient:
     """Return the mean over `draws` calls of `one` with fresh seeds: "GM" [Wang21, Sec. 2.2]."""
 

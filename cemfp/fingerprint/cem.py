@@ -13,7 +13,8 @@ from typing import ClassVar, Literal
 import numpy as np
 import tensorflow as tf
 
-from cemfp.ensemble.ensemble import Ensemble, number_format
+from cemfp.ensemble.ensemble import number_format
+from cemfp.fingerprint.members import Asked, model_mask, output_mask, shown
 from cemfp.fingerprint.models import Domain, Models, Progress, Starts
 from cemfp.numerics import ops
 
@@ -100,6 +101,9 @@ class CEM:
             It asks all members at every step.
         members_per_step: Surrogates, and references, that a step asks, drawn anew for each step;
             0 asks all. With a few at a time the cost does not grow with the ensemble.
+        shift: Most pixels by which a step moves what the nets see, in each direction.
+        noise: Standard deviation of the noise that a step adds to what they see.
+        twins: Each member has a twin, with noise of this share of its spread on each kernel.
     """
 
     name: ClassVar[str] = "cem"
@@ -119,15 +123,18 @@ class CEM:
     dropout_of: Literal["output", "model"] = "output"
     random_start: bool = False
     early_stop: bool = False
-    # Left out of a job's key at 0, which is what was done before there was this field.
+    # Left out of a job's key at 0, which is what was done before there were these fields.
     members_per_step: int = dataclasses.field(default=0, metadata={"omit_default": True})
+    shift: int = dataclasses.field(default=0, metadata={"omit_default": True})
+    noise: float = dataclasses.field(default=0.0, metadata={"omit_default": True})
+    twins: float = dataclasses.field(default=0.0, metadata={"omit_default": True})
 
     def __post_init__(self) -> None:
-        counts = self.steps >= 1 and self.members_per_step >= 0
-        if self.epsilon < 0 or not counts or not 0 <= self.dropout < 1:
+        least = (self.epsilon, self.members_per_step, self.shift, self.noise, self.twins)
+        if min(least) < 0 or self.steps < 1 or not 0 <= self.dropout < 1:
             raise ValueError(
-                "expected epsilon >= 0, steps >= 1, dropout in [0, 1) and members_per_step >= 0. "
-                f"Received: {self.epsilon}, {self.steps}, {self.dropout}, {self.members_per_step}"
+                "expected steps >= 1, dropout in [0, 1), and epsilon, members_per_step, shift, "
+                f"noise and twins >= 0. Received: {self}"
             )
 
     def __call__(
@@ -143,7 +150,7 @@ class CEM:
         clean = tf.nn.softmax(models.source.predict_logits(images))
         adversarial = tf.Variable(self._start(start, seed))
         finished = tf.Variable(tf.zeros(len(images), tf.bool))
-        step = self._compile(_Asked(models, self), start, clean, adversarial, finished)
+        step = self._compile(self._asked(models), start, clean, adversarial, finished)
         for number in range(self.steps):
             loss, done = step(tf.constant([seed, number]))
             if progress is not None:
@@ -162,6 +169,10 @@ class CEM:
         """Whether a step looks at the source; if not, the source needs no gradient."""
         return bool(self.beta or self.gamma or self.early_stop)
 
+    def _asked(self, models: Models) -> Asked:
+        limit = 0 if self.early_stop else self.members_per_step
+        return Asked(models, with_source=self.follows_source, limit=limit, twins=self.twins)
+
     def _start(self, images: tf.Tensor, seed: int) -> tf.Tensor:
         if not self.random_start:
             return images
@@ -170,7 +181,7 @@ class CEM:
 
     def _compile(
         self,
-        asked: _Asked,
+        asked: Asked,
         start: tf.Tensor,
         clean: tf.Tensor,
         adversarial: tf.Variable,
@@ -184,7 +195,8 @@ class CEM:
         def step(seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             """Move every image once, and project."""
             with tf.GradientTape() as tape:
-                source, surr, ref = asked.logits(adversarial, seed)
+                seen = shown(adversarial, self.shift, self.noise, seed)
+                source, surr, ref = asked.logits(seen, seed)
                 surr_mask, ref_mask = self._masks(tf.shape(surr), tf.shape(ref), seed)
                 loss = cem_loss(
                     source,
@@ -210,60 +222,10 @@ class CEM:
 
     def _masks(self, surr_shape: tf.Tensor, ref_shape: tf.Tensor, seed: tf.Tensor) -> Masks:
         """Draw the dropout factors of the surrogates' and the references' outputs."""
-        draw = _output_mask if self.dropout_of == "output" else _model_mask
+        draw = output_mask if self.dropout_of == "output" else model_mask
         return draw(surr_shape, self.dropout, seed), draw(
             ref_shape, self.dropout, seed + tf.constant([0, 7919])
         )
-
-
-class _Asked:
-    """Who answers at a step: surrogates and references, and the source if the loss looks at it."""
-
-    def __init__(self, models: Models, method: CEM) -> None:
-        self.with_source = method.follows_source
-        self.surrogates, self.references = len(models.surrogates), len(models.references)
-        limit = 0 if method.early_stop else method.members_per_step
-        # How many of each a step draws.
-        self.drawn = [min(limit or n, n) for n in (self.surrogates, self.references)]
-        first = [models.white_box(method.name)] if self.with_source else []
-        self.everyone = Ensemble([*first, *models.surrogates, *models.references])
-
-    def logits(
-        self, x: tf.Tensor, seed: tf.Tensor
-    ) -> tuple[tf.Tensor | None, tf.Tensor, tf.Tensor]:
-        """Return logits of the source (n, C) or None, of surrogates and of references (k, n, C)."""
-        first, end = int(self.with_source), self.drawn[0] + int(self.with_source)
-        if self.drawn == [self.surrogates, self.references]:
-            logits = self.everyone.logits(x)
-        else:
-            logits = self.everyone.logits(x, self._draw(seed))
-        return logits[0] if first else None, logits[first:end], logits[end:]
-
-    def _draw(self, seed: tf.Tensor) -> tf.Tensor:
-        """Return the places of this step's members (m,) int32."""
-        first = int(self.with_source)
-        surrogates = first + _some(self.surrogates, self.drawn[0], seed + tf.constant([0, 104_729]))
-        references = _some(self.references, self.drawn[1], seed + tf.constant([0, 1_299_709]))
-        return tf.concat(
-            [tf.range(first), surrogates, first + self.surrogates + references], axis=0
-        )
-
-
-def _some(count: int, drawn: int, seed: tf.Tensor) -> tf.Tensor:
-    """Return `drawn` of the numbers below `count`, each equally likely, in random order."""
-    return tf.argsort(tf.random.stateless_uniform([count], seed))[:drawn]
-
-
-def _output_mask(shape: tf.Tensor, dropout: float, seed: tf.Tensor) -> tf.Tensor:
-    kept = tf.random.stateless_uniform(shape, seed) >= dropout
-    return tf.cast(kept, tf.float32) / (1.0 - dropout)
-
-
-def _model_mask(shape: tf.Tensor, dropout: float, seed: tf.Tensor) -> tf.Tensor:
-    """Drop whole models; the one with the highest draw always stays, so that none is no case."""
-    draws = tf.random.stateless_uniform([shape[0], 1, 1], seed)
-    kept = tf.cast((draws >= dropout) | (draws == tf.reduce_max(draws)), tf.float32)
-    return kept * tf.cast(shape[0], tf.float32) / tf.reduce_sum(kept)
 
 
 def _conferred(source: tf.Tensor, surr: tf.Tensor, ref: tf.Tensor, clean: tf.Tensor) -> tf.Tensor:

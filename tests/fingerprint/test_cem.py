@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from cemfp.engine.jobs import _describe_fields
-from cemfp.fingerprint import cem
+from cemfp.fingerprint import cem, members
 from cemfp.fingerprint.models import Models
 from cemfp.models.roles import Origin
 from tests.small_classifiers import helper, linear
@@ -114,14 +114,14 @@ def test_loss_and_gradient_stay_finite_when_everything_saturates() -> None:
 
 
 def test_output_dropout_drops_the_asked_share_and_scales_the_rest() -> None:
-    mask = cem._output_mask(tf.constant([20, 50, 10]), 0.3, tf.constant([1, 2])).numpy()
+    mask = members.output_mask(tf.constant([20, 50, 10]), 0.3, tf.constant([1, 2])).numpy()
     assert set(np.unique(mask).round(5)) == {0.0, np.float32(1 / 0.7).round(5)}
     assert np.mean(mask == 0) == pytest.approx(0.3, abs=0.02)
 
 
 def test_model_dropout_averages_the_models_that_stay() -> None:
     for number in range(50):
-        mask = cem._model_mask(tf.constant([4, 2, 3]), 0.9, tf.constant([0, number])).numpy()
+        mask = members.model_mask(tf.constant([4, 2, 3]), 0.9, tf.constant([0, number])).numpy()
         assert mask.shape == (4, 1, 1)
         assert mask.max() > 0  # one model always stays
         assert mask.mean() == pytest.approx(1.0)  # so that the mean over four is over the kept
@@ -208,7 +208,7 @@ def test_bad_settings_are_refused(changes: dict[str, float]) -> None:
 
 def test_a_step_draws_different_members_each_equally_often(models: Models) -> None:
     many = Models(models.source, models.surrogates * 4, models.references * 4)
-    asked = cem._Asked(many, cem.CEM(members_per_step=2))
+    asked = cem.CEM(members_per_step=2)._asked(many)
     assert not asked.with_source and len(asked.everyone) == len(many.surrogates) * 2
     draws = np.array([asked._draw(tf.constant([5, number])).numpy() for number in range(400)])
     surrogates, references = draws[:, :2], draws[:, 2:]
@@ -220,7 +220,7 @@ def test_a_step_draws_different_members_each_equally_often(models: Models) -> No
 
 
 def test_the_drawn_members_answer_each_group_for_itself(models: Models, images: np.ndarray) -> None:
-    asked = cem._Asked(models, cem.CEM(members_per_step=1))
+    asked = cem.CEM(members_per_step=1)._asked(models)
     seed, x = tf.constant([3, 1]), tf.constant(images)
     place, other = asked._draw(seed).numpy()
     _, surr, ref = asked.logits(x, seed)
@@ -231,7 +231,8 @@ def test_the_drawn_members_answer_each_group_for_itself(models: Models, images: 
 
 
 def test_a_field_that_came_later_leaves_old_keys_as_they_are() -> None:
-    assert "members_per_step" not in _describe_fields(cem.CEM())
+    later = {"members_per_step", "shift", "noise", "twins"}
+    assert not later & set(_describe_fields(cem.CEM()))
     assert _describe_fields(cem.CEM(members_per_step=2))["members_per_step"] == 2
 
 
@@ -246,8 +247,45 @@ def test_as_many_members_as_there_are_give_what_all_give(
 
 def test_the_source_answers_only_where_the_loss_looks_at_it(models: Models) -> None:
     for method in (cem.CEM(beta=1.0), cem.CEM(gamma=1.0), cem.CEM(early_stop=True)):
-        asked = cem._Asked(models, method)
+        asked = method._asked(models)
         assert asked.with_source
         source, surr, ref = asked.logits(tf.zeros((2, *models.source.input_shape)), tf.zeros(2))
         assert source.shape[0] == 2
         assert (len(surr), len(ref)) == (len(models.surrogates), len(models.references))
+
+
+def test_what_a_step_shows_is_each_image_moved_and_mirrored_at_its_edges() -> None:
+    image = np.arange(9, dtype=np.float32).reshape(1, 3, 3, 1) / 9
+    seen = members.shown(tf.constant(np.repeat(image, 200, 0)), 1, 0.0, tf.constant([4, 2])).numpy()
+    # Moved down and right by one: the first row and column come twice, the last are gone.
+    corner = np.array([[0, 0, 1], [0, 0, 1], [3, 3, 4]], np.float32)[..., None] / 9
+    found = {one.tobytes() for one in seen}
+    assert len(found) == 9 and image[0].tobytes() in found and corner.tobytes() in found
+    still = members.shown(tf.constant(image), 0, 0.0, tf.constant([4, 2]))
+    np.testing.assert_array_equal(still, image)
+
+
+def test_what_a_step_shows_has_the_noise_that_was_asked_for() -> None:
+    x = tf.fill((50, 8, 8, 3), 0.5)
+    first = members.shown(x, 0, 0.02, tf.constant([1, 0])).numpy()
+    assert first.std() == pytest.approx(0.02, rel=0.05)
+    assert first.mean() == pytest.approx(0.5, abs=0.001)
+    assert (members.shown(x, 0, 0.02, tf.constant([1, 1])).numpy() != first).any()
+
+
+def test_a_twin_is_a_member_of_its_own(models: Models, images: np.ndarray) -> None:
+    asked = cem.CEM(twins=0.03)._asked(models)
+    count = len(models.surrogates)
+    assert (asked.surrogates, asked.references) == (2 * count, 2 * len(models.references))
+    before = models.surrogates[0].weights_sha256
+    _, surr, _ = asked.logits(tf.constant(images), tf.constant([0, 0]))
+    near, far = surr[0] - surr[count], surr[0] - surr[1]
+    assert 0 < float(tf.norm(near)) < float(tf.norm(far))
+    assert models.surrogates[0].weights_sha256 == before
+
+
+def test_transforms_move_images_within_the_ball(models: Models, images: np.ndarray) -> None:
+    method = cem.CEM(epsilon=0.1, steps=4, learning_rate=0.05, shift=1, noise=0.01)
+    made = method(images, models, seed=0)
+    assert 0 < np.abs(made - images).max() <= 0.1 + 1e-6
+    np.testing.assert_array_equal(made, method(images, models, seed=0))

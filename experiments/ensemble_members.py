@@ -1,0 +1,115 @@
+"""What makes a defender's ensemble better: more nets, more of them per step, noise on the images.
+
+CEM with a random few of the surrogates and references at each step costs the same however many
+nets there are. Here is the gap between unseen copies and strangers over that cost, for ensembles of
+several sizes; and what shifts, noise on the images and twins under weight noise add. Judged on the
+calibration models; the evaluation models are reported and choose nothing.
+"""
+
+from __future__ import annotations
+
+import statistics
+from pathlib import Path
+from typing import Any
+
+from cemfp.fingerprint.cem import CEM
+from cemfp.jobs.score import ScoreFingerprint
+from cemfp.jobs.zoo import Profile
+from cemfp.models.roles import Role
+from experiments import markdown
+from experiments.common import Rows, caption, cem, score
+from experiments.plots import members as plots
+
+NAME = "ensemble_members"
+SEEDS = (0, 1)
+SIZES, FEW = (1, 2, 4, 8, 18), (1, 2)
+# What a step may do to the images and to the nets, with two of each asked at every step.
+WAYS: dict[str, dict[str, Any]] = {
+    "shifts": {"shift": 2},
+    "noise": {"noise": 0.01},
+    "shifts and noise": {"shift": 2, "noise": 0.01},
+    "twins": {"twins": 0.03},
+    "shifts, noise and twins": {"shift": 2, "noise": 0.01, "twins": 0.03},
+}
+
+
+def jobs(profile: Profile) -> dict[str, ScoreFingerprint]:
+    """Sizes of the ensemble with members per step; then each way with the largest."""
+    found: dict[str, ScoreFingerprint] = {}
+    sizes = [size for size in SIZES if size <= profile.defender]
+    for seed in SEEDS:
+        for size in sizes:
+            for few in (*(few for few in FEW if few < size), size):
+                name = f"{size} + {size}, {few} + {few} per step, seed {seed}"
+                method = cem(profile, members_per_step=few if few < size else 0)
+                found[name] = score(profile, method, defender=size, seed=seed)
+        for way, changes in WAYS.items():
+            method = cem(profile, members_per_step=2, **changes)
+            name = f"{sizes[-1]} + {sizes[-1]}, 2 + 2 per step, {way}, seed {seed}"
+            found[name] = score(profile, method, defender=sizes[-1], seed=seed)
+    return found
+
+
+def draw(rows: Rows, profile: Profile, directory: Path) -> None:
+    """Draw the gap over the cost, and write the table: the seeds of a setting together."""
+    known = {name: row for name, row in rows.items() if "models" in row}
+    if not known:
+        return
+    costs = {_setting(name): gradients(job) for name, job in jobs(profile).items()}
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for name, row in known.items():
+        groups.setdefault(_setting(name), []).append(row)
+    note = caption(known, profile, Role.CALIBRATION)
+    plots.gap_over_cost(
+        {name: (costs[name], [gap(row) for row in found]) for name, found in groups.items()},
+        directory / NAME,
+        caption=note,
+    )
+    markdown.write_table(
+        directory.parent / f"{NAME}.md",
+        "Members of the ensemble",
+        [
+            "ensemble",
+            "n",
+            "net gradients per image",
+            "inputs",
+            "gap, calibration",
+            "range",
+            "gap, evaluation",
+        ],
+        [_line(name, costs[name], found) for name, found in groups.items()],
+        f"{note}; {profile.evaluation} + {profile.evaluation} evaluation models. n: seeds "
+        "(starting images and draws); gap: mean CAEAcc of surrogates less that of references. "
+        f"CEM with {profile.steps} steps, epsilon {profile.epsilon}.",
+    )
+
+
+def gradients(job: ScoreFingerprint) -> int:
+    """Return how many gradients of nets each image costs: steps times the nets that a step asks."""
+    candidates = job.fingerprint.candidates
+    method, nets = candidates.method, len(candidates.defender.surrogates)
+    assert isinstance(method, CEM)
+    return method.steps * 2 * (method.members_per_step or nets)
+
+
+def gap(row: dict[str, Any], role: Role = Role.CALIBRATION) -> float:
+    """Return the mean CAEAcc of a role's surrogates less that of its references."""
+    found = row[role.value]
+    return found["surrogates"]["mean"] - found["references"]["mean"]
+
+
+def _setting(name: str) -> str:
+    return name.rsplit(", seed ", 1)[0]
+
+
+def _line(name: str, cost: int, found: list[dict[str, Any]]) -> list[str]:
+    gaps = [gap(row) for row in found]
+    return [
+        name,
+        str(len(found)),
+        f"{cost:,}",
+        " / ".join(str(row["fingerprint"]["inputs"]) for row in found),
+        f"{statistics.mean(gaps):+.3f}",
+        f"{min(gaps):+.3f} to {max(gaps):+.3f}",
+        f"{statistics.mean(gap(row, Role.EVALUATION) for row in found):+.3f}",
+    ]
