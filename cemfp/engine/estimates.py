@@ -45,8 +45,10 @@ class Estimates:
                 self.learn(job, store)
 
     def learn(self, job: Job, store: Store) -> None:
-        """Take in a finished job."""
+        """Take in a finished job, unless another machine made it: that says nothing of this one."""
         manifest = store.manifest(job.key())
+        if manifest.get("copied"):
+            return
         size = float(sum(file["size"] for file in manifest["files"].values()))
         sort = job.sort()
         self._found[sort].append((job, manifest["took_seconds"], size))

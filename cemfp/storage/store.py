@@ -126,7 +126,8 @@ class Store:
         """Return the entry's manifest.
 
         It holds `schema_version`, `key`, `description`, `files` ({name: sha256, size in bytes}),
-        `created_by` (versions), `took_seconds` (wall time of the writing block) and `seal`.
+        `created_by` (versions), `took_seconds` (wall time of the writing block), `seal`, and
+        `copied` where the result was made elsewhere, on another machine maybe.
         Raises as `get` does.
         """
         return self._read_manifest(self._entry(key), key)
@@ -187,6 +188,8 @@ class Store:
                     time.monotonic() - started if took_seconds is None else took_seconds, 3
                 ),
             }
+            if took_seconds is not None:
+                manifest["copied"] = True
             manifest["seal"] = _seal(manifest)
             (temporary / MANIFEST).write_text(json.dumps(manifest, indent=2, sort_keys=True))
             sync_tree(temporary)

@@ -46,6 +46,15 @@ def test_missing_jobs_take_as_long_and_as_much_as_finished_ones_of_their_sort(st
     assert "nothing is missing" in describe(survey([Train(1)], store), store, slots=2)
 
 
+def test_what_another_machine_made_says_nothing_of_this_one(store):
+    with store.write(Train(1).key(), Train(1).description(), took_seconds=5_000.0) as out:
+        (out / "copy").write_text("made elsewhere")
+    assert Estimates(store, [Train(1)]).seconds(Train(2)) is None
+    obtain(Train(3), store)
+    took = store.manifest(Train(3).key())["took_seconds"]
+    assert Estimates(store, [Train(1), Train(3)]).seconds(Train(2)) == took < 5_000
+
+
 def test_time_scales_with_the_arithmetic():
     mean = Mean(n=3, seconds=10.0, size=0.0, flops=2e12)
     assert mean.scaled(6e12) == 30.0
