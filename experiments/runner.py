@@ -44,6 +44,7 @@ ON_REQUEST = (
     "image_variants",
     "recipes",
     "ensemble_members",
+    "fast_adversarial",
 )
 RESULTS = Path(__file__).parent / "results"
 MODELS, STUDY = "models", "study"

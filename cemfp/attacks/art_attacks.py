@@ -65,14 +65,24 @@ def bim(
 
 
 def pgd(
-    images: np.ndarray, labels: np.ndarray, source: Classifier, epsilon: float, seed: int
+    images: np.ndarray,
+    labels: np.ndarray,
+    source: Classifier,
+    epsilon: float,
+    seed: int,
+    *,
+    iterations: int = ITERATIONS,
+    step_size: float = STEP_SIZE,
 ) -> np.ndarray:
-    """Projected gradient descent from one random start; arguments as for `fgm`."""
+    """Projected gradient descent from one random start; arguments as for `fgm`.
+
+    A stronger one, which measures robustness, takes more `iterations` of a `step_size` of its own.
+    """
     attack = ProjectedGradientDescent(
         _estimator(source),
         eps=epsilon,
-        eps_step=min(STEP_SIZE, epsilon),
-        max_iter=ITERATIONS,
+        eps_step=min(step_size, epsilon),
+        max_iter=iterations,
         num_random_init=1,
         batch_size=BATCH,
         verbose=False,
