@@ -16,8 +16,8 @@ from experiments.profiles import PROFILES
 PROFILE = dataclasses.replace(
     PROFILES["demo"],
     defender=1,
-    calibration=2,
-    evaluation=2,
+    calibration=1,
+    evaluation=1,
     source_recipe=dataclasses.replace(PROFILES["demo"].source_recipe, epochs=20),
     recipe=dataclasses.replace(PROFILES["demo"].recipe, epochs=20),
     surrogate_recipe=dataclasses.replace(PROFILES["demo"].surrogate_recipe, epochs=5),
@@ -64,12 +64,12 @@ def test_the_zoo_is_trained_a_pair_of_each_role_in_turn():
             ]
         ),
     ]
-    assert len(names) == 11 and names[-1] == "calibration-reference-1"
+    assert len(names) == 7 and names[-1] == "calibration-reference-0"
     assert len(zoo.names(PROFILES["paper"])) == 77  # no two have one name
 
 
 def test_kept_nets_are_taken_instead_of_trained(results, tmp_path):
-    assert len(kept.entries()) == 11
+    assert len(kept.entries()) == 7
     entry = kept.entries()["source"]
     assert entry["command"] == "cemfp study run zoo --profile demo"
     assert abs(entry["test_accuracy"] - entry["test_accuracy_float16"]) < 0.02
@@ -90,7 +90,7 @@ def test_a_job_with_another_recipe_is_not_taken(results, tmp_path):
 
 def test_committed_numbers_are_those_of_the_kept_nets(results):
     found = checking.check(results)
-    assert (found.rows, found.asked, found.not_kept, found.differences) == (1, 8, 0, [])
+    assert (found.rows, found.asked, found.not_kept, found.differences) == (1, 4, 0, [])
 
 
 @pytest.mark.parametrize(
@@ -117,4 +117,4 @@ def test_a_number_changed_by_hand_is_found(results, edit, where):
 def test_without_the_nets_the_answers_are_checked(results, monkeypatch, tmp_path):
     monkeypatch.setenv(kept.FOLDER_VARIABLE, str(tmp_path / "empty"))
     found = checking.check(results)
-    assert (found.asked, found.not_kept, found.differences) == (0, 8, [])
+    assert (found.asked, found.not_kept, found.differences) == (0, 4, [])
