@@ -31,14 +31,14 @@ def few_nets(monkeypatch):
     monkeypatch.setattr(cifar10_nets, "OTHERS", {})
 
 
-def test_the_plan_says_what_is_missing_and_runs_nothing(cemfp, tmp_path):
+def test_the_plan_says_what_is_missing_and_runs_nothing(cemfp, few_nets, tmp_path):
     for result in (
         cemfp("run", "cifar10_nets", "--profile", "demo", "--dry-run"),
         cemfp("status", "cifar10_nets", "--profile", "demo"),
     ):
         assert result.exit_code == 0, result.output
         assert "profile demo on digits" in result.output
-        assert "total            0       12" in result.output
+        assert "total            0        4" in result.output
         assert "GB free" in result.output
     assert not (tmp_path / "store" / "objects").exists()
 
