@@ -11,13 +11,15 @@ import numpy as np
 
 from cemfp.fingerprint import archive, fields
 from cemfp.fingerprint.archive import FingerprintError
-from cemfp.fingerprint.calibration import Calibration
+from cemfp.fingerprint.calibration import Calibration, checked_hits
 from cemfp.fingerprint.fields import expect, is_count, is_number
 from cemfp.models.convention import Convention
 from cemfp.storage.store import write_atomic
 
 __all__ = ["Calibration", "Fingerprint", "FingerprintError"]
 
+# Arrays and fields that a file may lack do not change it: without them its bytes are as before,
+# and a program that does not know them refuses them by name.
 SCHEMA_VERSION = 3
 FORMAT = "cemfp fingerprint"
 # Types that each array may have in the file; 8-bit images are stored as such.
@@ -30,6 +32,8 @@ _ARRAY_TYPES = {
     "controls": ("uint8", "float32"),
     "control_labels": ("int64",),
     "control_truth": ("int64",),
+    "surrogate_hits": ("uint8",),
+    "reference_hits": ("uint8",),
 }
 _IMAGES = ("inputs", "originals", "controls")
 # ImageNet's largest release has 21,841; a larger number would only make readers work.
@@ -64,6 +68,9 @@ class Fingerprint:
         source_input: How the source wants its images, the fields of a `Convention`.
         shortfall: Class -> number of inputs it is short of its share.
         calibration: Scores and threshold of known models, once there are any.
+        surrogate_hits: Whether each calibration surrogate answered the key of each input (K, n),
+            uint8, 0 or 1; None in files of earlier versions.
+        reference_hits: The same of each calibration reference (L, n).
         schema_version: Version of the file's layout.
         class_names: Names of the classes in their order; empty where nobody said them.
 
@@ -90,6 +97,8 @@ class Fingerprint:
     source_input: dict[str, Any] = dataclasses.field(default_factory=dict)
     shortfall: dict[int, int] = dataclasses.field(default_factory=dict)
     calibration: Calibration | None = None
+    surrogate_hits: np.ndarray | None = None
+    reference_hits: np.ndarray | None = None
     schema_version: int = SCHEMA_VERSION
     class_names: tuple[str, ...] = ()
 
@@ -115,6 +124,9 @@ class Fingerprint:
         if self.calibration is not None:
             queries = self.calibration.queries
             expect(queries == len(self), f"a calibration with {len(self)} queries", queries)
+        given = {"surrogate_hits": self.surrogate_hits, "reference_hits": self.reference_hits}
+        for name, hits in checked_hits(self.calibration, given, len(self)).items():
+            self._set(name, hits)
 
     def __len__(self) -> int:
         """Number of inputs, n."""

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from cemfp.fingerprint.fields import expect, is_count, is_number
+
+_SAME_SHARE = 1e-9  # two roundings of one share
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,3 +77,41 @@ class Calibration:
             for name, value in values.items()
         }
         return cls(**tuples)
+
+
+def checked_hits(
+    calibration: Calibration | None, hits: Mapping[str, np.ndarray | None], count: int
+) -> dict[str, np.ndarray]:
+    """Copies as uint8 of which inputs each calibration model answered with the key.
+
+    Args:
+        calibration: The record with the models' scores.
+        hits: `surrogate_hits` (K, n) and `reference_hits` (L, n), each 0 or 1, or None for both.
+        count: Inputs of the fingerprint, n.
+
+    Raises:
+        FingerprintError: They do not fit the record, or each other.
+    """
+    known = {name: array for name, array in hits.items() if array is not None}
+    expect(len(known) in (0, len(hits)), f"{' together with '.join(hits)}", f"{[*known]}")
+    if not known:
+        return {}
+    if calibration is None:
+        expect(False, "hits together with a calibration", "hits alone")
+        return {}
+    scores = calibration.surrogate_scores, calibration.reference_scores
+    pairs = zip(known.items(), scores, strict=True)
+    return {name: _hits(name, array, count, group) for (name, array), group in pairs}
+
+
+def _hits(name: str, values: np.ndarray, count: int, scores: Sequence[float]) -> np.ndarray:
+    array = np.array(values)
+    expect(
+        array.shape == (len(scores), count) and array.dtype.kind in "bu",
+        f"{name} of {len(scores)} models times {count} inputs, 0 or 1",
+        f"{array.dtype} of shape {array.shape}",
+    )
+    expect(bool(np.all(array <= 1)), f"{name} of 0 and 1", int(array.max()))
+    agree = np.allclose(array.mean(axis=1), scores, rtol=0, atol=_SAME_SHARE)
+    expect(bool(agree), f"{name} whose shares are the calibration's scores", "other shares")
+    return array.astype(np.uint8)

@@ -14,7 +14,6 @@ import numpy as np
 
 from cemfp.fingerprint.artifact import Calibration, Fingerprint
 from cemfp.models.roles import CALIBRATION_ROLES, Origin, require_origin, require_roles
-from cemfp.numerics import metrics
 from cemfp.suspects import answer_labels, check_fits, matched
 
 if TYPE_CHECKING:
@@ -35,7 +34,9 @@ def calibrate(
     *,
     batch_size: int = 512,
 ) -> Fingerprint:
-    """Score calibration models, and return the fingerprint with scores and threshold stored.
+    """Score calibration models, and return the fingerprint with what follows stored.
+
+    Stored are the scores, the threshold, and which inputs each model answered with the key.
 
     Args:
         fingerprint: Stays as it is; an earlier calibration is replaced in the copy.
@@ -65,7 +66,8 @@ def calibrate(
             "Expected copies and strangers of the source. Received: the source itself among them; "
             "its answers are the key."
         )
-    scores = [_score(fingerprint, model, batch_size) for model in models]
+    hits = np.array([_hits(fingerprint, model, batch_size) for model in models])
+    scores = [float(score) for score in hits.mean(axis=1)]
     above, below = tuple(scores[: len(surrogates)]), tuple(scores[len(surrogates) :])
     threshold, rule = choose_threshold(above, below)
     calibration = Calibration(
@@ -77,7 +79,12 @@ def calibrate(
         reference_sha256=tuple(hashes[len(surrogates) :]),
         queries=len(fingerprint),
     )
-    return dataclasses.replace(fingerprint, calibration=calibration)
+    return dataclasses.replace(
+        fingerprint,
+        calibration=calibration,
+        surrogate_hits=hits[: len(surrogates)],
+        reference_hits=hits[len(surrogates) :],
+    )
 
 
 def choose_threshold(
@@ -113,8 +120,9 @@ def choose_threshold(
     return float(best[-1]), YOUDEN
 
 
-def _score(fingerprint: Fingerprint, model: Classifier, batch_size: int) -> float:
+def _hits(fingerprint: Fingerprint, model: Classifier, batch_size: int) -> np.ndarray:
+    """Return whether the model answers the key of each input (n,), bool."""
     check_fits(model, fingerprint.inputs.shape[1:], fingerprint.classes)
     asked = matched(model, fingerprint.class_names)
     labels = answer_labels(asked, fingerprint.inputs, fingerprint.classes, batch_size)
-    return metrics.cae_accuracy(labels, fingerprint.keys)
+    return labels == fingerprint.keys

@@ -16,6 +16,14 @@ SOURCE = "ab" * 32
 CALIBRATION = Calibration((0.9, 1.0), (0.1,), 0.5, "midpoint", ("s1", "s2"), ("r1",), 3)
 
 
+# Two of three is no share that 0.9 could be: these scores are those of the hits below.
+COUNTED = Calibration((2 / 3, 1.0), (1 / 3,), 0.5, "midpoint", ("s1", "s2"), ("r1",), 3)
+HITS = {
+    "surrogate_hits": np.array([[1, 1, 0], [1, 1, 1]], np.uint8),
+    "reference_hits": np.array([[0, 1, 0]], np.uint8),
+}
+
+
 def fingerprint(**changes):
     levels = np.arange(12, dtype=np.float32).reshape(3, 2, 2, 1)
     fields = {
@@ -277,6 +285,35 @@ def without(name):
 def test_forged_manifests_are_refused(change, message):
     with pytest.raises(FingerprintError, match=message) as caught:
         Fingerprint.from_bytes(forge(change))
+    assert "\n" not in str(caught.value)
+
+
+def test_hits_of_calibration_models_survive_the_file():
+    made = fingerprint(calibration=COUNTED, **HITS)
+    again = Fingerprint.from_bytes(made.to_bytes())
+    assert same(made, again) and again.surrogate_hits.dtype == np.uint8
+    assert not again.reference_hits.flags.writeable
+    # Without them a file has the bytes that it had before there were any.
+    assert b"hits" not in fingerprint().to_bytes()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"reference_hits": None}, "surrogate_hits together with reference_hits"),
+        ({"calibration": None}, "hits together with a calibration"),
+        ({"calibration": CALIBRATION}, "shares are the calibration's scores"),
+        ({"reference_hits": np.zeros((1, 3), np.uint8)}, "reference_hits whose shares"),
+        ({"reference_hits": np.zeros((2, 3), np.uint8)}, "1 models times 3 inputs"),
+        ({"reference_hits": np.zeros((1, 4), np.uint8)}, "1 models times 3 inputs"),
+        ({"reference_hits": np.array([[0, 1, 0]], np.float32)}, "0 or 1"),
+        ({"surrogate_hits": np.array([[2, 0, 0], [1, 1, 1]], np.uint8)}, "of 0 and 1"),
+        ({"surrogate_hits": np.zeros(3, np.uint8)}, "2 models times 3 inputs"),
+    ],
+)
+def test_hits_that_cannot_be_are_refused(changes, message):
+    with pytest.raises(FingerprintError, match=message) as caught:
+        fingerprint(**{"calibration": COUNTED, **HITS, **changes})
     assert "\n" not in str(caught.value)
 
 

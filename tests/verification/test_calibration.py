@@ -47,9 +47,14 @@ def test_calibration_is_stored_in_a_copy_and_survives_the_file(tmp_path):
     assert (found.rule, found.queries) == (MIDPOINT, 10)
     assert found.surrogate_sha256 == ("surrogate-9", "surrogate-10")
     assert found.reference_sha256 == ("reference-2", "reference-4")
-    assert original.calibration is None
+    # The first 9 and all 10; the first 2 and the first 4.
+    assert calibrated.surrogate_hits.tolist() == [[1] * 9 + [0], [1] * 10]
+    assert calibrated.reference_hits.tolist() == [[1] * 2 + [0] * 8, [1] * 4 + [0] * 6]
+    assert original.calibration is None and original.surrogate_hits is None
     calibrated.save(tmp_path / "f")
-    assert Fingerprint.load(tmp_path / "f").calibration == found
+    loaded = Fingerprint.load(tmp_path / "f")
+    assert loaded.calibration == found
+    assert loaded.reference_hits.sum(axis=1).tolist() == [2, 4]
 
 
 @pytest.mark.parametrize("role", ["source", "defender", "evaluation", "attacker"])
