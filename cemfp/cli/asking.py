@@ -21,9 +21,11 @@ from cemfp.suspects.pace import DEADLINE, Pace
 if TYPE_CHECKING:
     from cemfp.fingerprint.artifact import Fingerprint
     from cemfp.suspects import QueryLog, Suspect
+    from cemfp.verification.rules import Rule
 
 SUFFIX = ".queries.jsonl"
 COUNT = click.IntRange(1)
+BATCH = 512  # images in one question, where nothing speaks against it
 SECONDS = options.Number(0, 1e7, min_open=True)
 
 
@@ -173,35 +175,33 @@ def kept_log(
 
 
 def check_budget(
-    asking: Asking, log: QueryLog, fingerprint: Fingerprint, controls: int | None
+    asking: Asking, log: QueryLog, fingerprint: Fingerprint, controls: int | None, rule: Rule
 ) -> None:
-    """Refuse a budget that cannot suffice, before anything is asked."""
+    """Refuse a budget that need not suffice, before anything is asked."""
     if asking.budget is None:
         return
     ordinary = 0 if fingerprint.controls is None else len(fingerprint.controls[:controls])
-    needed, left = ordinary + len(fingerprint), asking.budget - log.asked
+    needed, left = ordinary + rule.most, asking.budget - log.asked
     if needed - len(log.answers) > left:
         raise Failure(
-            f"expected a budget for {ordinary} control images (--controls) and {len(fingerprint)} "
-            f"inputs, {len(log.answers)} of which are answered. Received: --budget "
-            f"{asking.budget}, of which {log.asked} were asked"
+            f"expected a budget for {ordinary} control images (--controls) and {rule.most} "
+            f"inputs (--max-queries), {len(log.answers)} of which are answered. Received: "
+            f"--budget {asking.budget}, of which {log.asked} were asked"
         )
 
 
-def ask_first(fingerprint: Fingerprint, suspect: Suspect, controls: int | None) -> None:
+def ask_first(fingerprint: Fingerprint, suspect: Suspect, controls: int | None, rule: Rule) -> None:
     """Ask what the verdict needs at least, before a budget is spent on other input conventions."""
     from cemfp.suspects import NoAnswer, SuspectError, answer_labels
 
-    ordinary = None if fingerprint.controls is None else fingerprint.controls[:controls]
-    for images in (ordinary, fingerprint.inputs):
-        if images is None:
-            continue
-        try:
-            answer_labels(suspect, images, fingerprint.classes)
-        except NoAnswer:
-            raise
-        except SuspectError:
-            return  # the verification says what is wrong
+    try:
+        if fingerprint.controls is not None:
+            answer_labels(suspect, fingerprint.controls[:controls], fingerprint.classes)
+        rule(suspect, BATCH)
+    except NoAnswer:
+        raise
+    except SuspectError:
+        return  # the verification says what is wrong
 
 
 def remembering(

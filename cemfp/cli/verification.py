@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from cemfp.cli import asking as ask
-from cemfp.cli import images, options
+from cemfp.cli import images, options, verdicts
 from cemfp.cli.asking import Asking
+from cemfp.cli.judging import Judged, Means, check_transforms, class_order, judge
 from cemfp.cli.work import echo_json
-from cemfp.models.convention import UNIT, Convention
+from cemfp.models.convention import Convention
 from cemfp.suspects import names
-from cemfp.suspects.resizing import METHODS, Method, Resize, Resized
-
-if TYPE_CHECKING:
-    from cemfp.fingerprint.artifact import Fingerprint
-    from cemfp.suspects import QueryLog, Suspect
+from cemfp.suspects.resizing import METHODS, Method, Resize
 
 FEWEST = 20  # control images that can tell a weak suspect from one that does not understand
 BETWEEN = options.Number(0, 1, min_open=True, max_open=True)
@@ -28,8 +24,28 @@ BETWEEN = options.Number(0, 1, min_open=True, max_open=True)
 
 @click.command()
 @click.argument("file", type=options.PATH)
-@click.argument("suspect")
+@click.argument("suspects", metavar="SUSPECT...", nargs=-1, required=True)
 @options.json_output
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV, a line for each suspect.")
+@click.option(
+    "--alpha",
+    type=options.Number(0, 0.5, min_open=True, max_open=True),
+    help="Ask input after input until the evidence suffices for this rate of false alarms, and of "
+    "missed copies. Needs a calibration with several models. Of several suspects each is tested "
+    "at its share of ALPHA.  [default: ask a fixed number]",
+)
+@click.option(
+    "--max-queries",
+    type=ask.COUNT,
+    help="Ask at most so many inputs, in an order that the fingerprint fixes.  [default: all]",
+)
+@click.option(
+    "--adjust",
+    type=options.ChoiceFrom("cemfp.verification.adjust:ADJUSTMENTS"),
+    default="holm",
+    show_default=True,
+    help="How p-values of several suspects are adjusted.",
+)
 @click.option(
     "--threshold",
     type=BETWEEN,
@@ -80,10 +96,11 @@ BETWEEN = options.Number(0, 1, min_open=True, max_open=True)
 def verify(
     ctx: click.Context,
     file: Path,
-    suspect: str,
+    suspects: tuple[str, ...],
     as_json: bool,
-    threshold: float | None,
-    confidence: float,
+    as_csv: bool,
+    alpha: float | None,
+    adjust: str,
     controls: int | None,
     labels: str | None,
     convention: Convention | None,
@@ -92,6 +109,7 @@ def verify(
     method: Method | None,
     trust: bool,
     asking: Asking,
+    **settings: Any,
 ) -> None:
     """Say whether SUSPECT is a copy of the model whose fingerprint is in FILE.
 
@@ -104,126 +122,89 @@ def verify(
     Before the fingerprint it is asked ordinary images. A suspect that is not right on them was not
     asked what it understands: the verdict is inconclusive, and says what to add.
 
-    Exit status: 0 match, 1 no match, 2 bad use or failure, 3 inconclusive.
+    Several suspects are judged one by one; a table shows them with adjusted p-values. Options of
+    opening and asking hold for each of them, --budget too.
+
+    Exit status: 0 match, 1 no match, 2 bad use or failure, 3 inconclusive. Of several suspects: 2
+    if one could not be judged, else 0 if one matches, else 3 if one is inconclusive, else 1.
 
     \b
     Example:
       cemfp verify my.cemfp zoo/thief
       cemfp verify my.cemfp app.tflite --scale 255
-      cemfp verify my.cemfp https://host/v2/models/NAME --budget 200
+      cemfp verify my.cemfp https://host/v2/models/NAME --alpha 0.01
+      cemfp verify my.cemfp zoo/* --csv
     """
-    from cemfp import verification
     from cemfp.fingerprint.artifact import Fingerprint
 
-    _check_transforms(transforms)  # a slip of the pen shows before anything is opened
-    order = None if labels is None else _order(labels)
+    check_transforms(transforms)  # a slip of the pen shows before anything is opened
+    order = None if labels is None else class_order(labels)
+    _check_together(suspects, asking, as_json=as_json, as_csv=as_csv)
     loaded = Fingerprint.load(file)
     if controls is not None and 0 < controls < FEWEST:
         raise click.BadParameter(f"expected 0 or at least {FEWEST}: fewer show nothing.")
-    with (
-        # A suspect of the user's own may print, which does not belong into the verdict.
-        contextlib.redirect_stdout(sys.stderr),
-        ask.kept_log(asking, file, loaded, suspect) as log,
-    ):
-        ask.check_budget(asking, log, loaded, controls)
-        resize = Resize(size, method or "bilinear") if size or method else None
-        means = {"convention": convention or UNIT, "resize": resize, "trust": trust}
-        opened = _open(suspect, loaded, means, order, transforms, asking, log)
-        if convention is None:
-            opened, found = verification.find_convention(loaded, opened)
-            click.echo(f"{names.shown(suspect)}: asked with {found}", err=True)
-        if asking.budget is not None:
-            ask.ask_first(loaded, opened, controls)
-        verdict = verification.verify(
-            loaded, opened, threshold=threshold, confidence=confidence, controls=controls
+    resize = Resize(size, method or "bilinear") if size or method else None
+    means = Means(convention, order, transforms, resize, trust)
+    # Each at its share: then the rate holds for the chance that any innocent one is accused.
+    settings |= {"alpha": alpha and alpha / len(suspects), "controls": controls}
+    # A suspect of the user's own may print, which does not belong into the verdict.
+    with contextlib.redirect_stdout(sys.stderr):
+        judged = _judge_all(suspects, file, loaded, means, asking, settings)
+    _print(judged, adjust, as_json=as_json, as_csv=as_csv)
+    ctx.exit(verdicts.status(judged))
+
+
+def _check_together(
+    suspects: tuple[str, ...], asking: Asking, *, as_json: bool, as_csv: bool
+) -> None:
+    """Refuse options that contradict each other."""
+    if as_json and as_csv:
+        raise click.UsageError("expected --json or --csv. Received: both.")
+    if len(suspects) > 1 and asking.log is not None:
+        raise click.UsageError(
+            f"--log is the log of one suspect. Received: {len(suspects)} suspects."
         )
-    if as_json:
-        asked = {"suspect": names.shown(suspect), "through": transforms, "fingerprint": file}
-        asked["resized"] = _resized(opened)
-        echo_json({**asked, **ask.facts(log), **verdict.to_dict()})
-    else:
-        click.echo(f"{names.shown(suspect)}: {verdict.decision}. {verdict.reason}")
-    ctx.exit(_status(verdict.decision))
+    if len(set(suspects)) < len(suspects):
+        raise click.UsageError("expected suspects, each once. Received: one twice.")
 
 
-def _check_transforms(transforms: tuple[str, ...]) -> None:
-    if transforms:
-        from cemfp.suspects.transforms import parse
-
-        for transform in transforms:
-            parse(transform)
-
-
-def _open(
-    suspect: str,
-    loaded: Fingerprint,
-    means: dict[str, Any],
-    order: tuple[int, ...] | None,
-    transforms: tuple[str, ...],
+def _judge_all(
+    suspects: tuple[str, ...],
+    file: Path,
+    loaded: Any,
+    means: Means,
     asking: Asking,
-    log: QueryLog,
-) -> Suspect:
-    """Open the suspect, with all that stands in front of it."""
-    from cemfp.suspects import Relabelled, matched, open_suspect
+    settings: dict[str, Any],
+) -> list[Judged]:
+    """Judge one suspect, or several: then one that cannot be judged does not stop the others."""
+    from cemfp.suspects import SuspectError
 
-    connection, remote = asking.connection(), names.is_remote(suspect)
-    opened = open_suspect(
-        suspect,
-        input_shape=loaded.inputs.shape[1:],
-        classes=loaded.classes,
-        around=ask.remembering(asking, log, connection.pace, remote=remote),
-        connection=connection,
-        class_names=loaded.class_names,
-        **means,
-    )
-    for line in _said(opened):
-        click.echo(f"{names.shown(suspect)}: {line}", err=True)
-    named = matched(opened, loaded.class_names)
-    if order is not None:
-        opened = Relabelled(opened, order)
-    elif named is not opened:
-        click.echo(f"{suspect}: its classes are put in the fingerprint's order", err=True)
-        opened = named
-    if transforms:
-        from cemfp.suspects.transforms import through
-
-        # The last to be put in front changes the image first.
-        for transform in reversed(transforms):
-            opened = through(opened, transform)
-    return opened
+    judged = []
+    for suspect in suspects:
+        try:
+            judged.append(judge(suspect, file, loaded, means, asking, **settings))
+        except SuspectError as error:
+            if len(suspects) == 1:
+                raise
+            shown = names.shown(suspect)
+            judged.append(Judged(shown, error=str(error).removeprefix(f"{shown}: ")))
+    return judged
 
 
-def _said(opened: Suspect) -> Iterator[str]:
-    """Say what was done to open the suspect, and what is done to the inputs."""
-    from cemfp.suspects import layers
-
-    for part in layers(opened):
-        if holds := getattr(part, "holds", None):
-            yield f"opened in a sandbox, kept from {', '.join(holds)}"
-        if missing := getattr(part, "missing", None):
-            yield f"trusted, not kept from {', '.join(missing)}"
-    if (resized := _resized(opened)) is not None:
-        yield f"inputs are resized to {resized}"
-
-
-def _resized(opened: Suspect) -> str | None:
-    from cemfp.suspects import layers
-
-    return next((str(part) for part in layers(opened) if isinstance(part, Resized)), None)
-
-
-def _order(labels: str) -> tuple[int, ...]:
-    """Return the classes of --labels."""
-    try:
-        return tuple(int(part) for part in labels.split(","))
-    except ValueError as error:
-        raise click.BadParameter(
-            f"expected classes with commas, 2,0,1. Received: {labels!r}", param_hint="--labels"
-        ) from error
-
-
-def _status(decision: str) -> int:
-    """Return the exit status of a decision."""
-    from cemfp.verification import Decision
-
-    return {Decision.MATCH: 0, Decision.NO_MATCH: 1, Decision.INCONCLUSIVE: 3}[Decision(decision)]
+def _print(judged: list[Judged], adjust: str, *, as_json: bool, as_csv: bool) -> None:
+    first = judged[0]
+    if as_json and len(judged) == 1:
+        return echo_json(first.to_dict())
+    found = verdicts.rows(judged, adjust)
+    if as_json:
+        return echo_json({"adjust": adjust, "verdicts": found})
+    if as_csv:
+        return click.echo(verdicts.as_csv(found), nl=False)
+    if len(judged) > 1:
+        for line in verdicts.table(found):
+            click.echo(line)
+        return None
+    assert first.verdict is not None
+    click.echo(f"{first.suspect}: {first.verdict.decision}. {first.verdict.reason}")
+    if first.verdict.about_models:
+        click.echo(first.verdict.about_models)

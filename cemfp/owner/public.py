@@ -53,6 +53,8 @@ class Fingerprint(artifact.Fingerprint):
         threshold: float | None = None,
         confidence: float = 0.95,
         controls: int | None = None,
+        alpha: float | None = None,
+        max_queries: int | None = None,
     ) -> Verdict:
         """Say whether a suspect is a copy of the model whose fingerprint this is.
 
@@ -65,13 +67,23 @@ class Fingerprint(artifact.Fingerprint):
             threshold: Overrides the calibration's.
             confidence: Of the interval.
             controls: Ordinary images to ask first; all by default, 0 for none.
+            alpha: Of a sequential test; None asks a fixed number of inputs.
+            max_queries: Most inputs to ask; all by default.
 
         Raises:
             SuspectError: It does not fit or gave no usable answer.
         """
         convention = Convention(scale, offset, bgr)
         opened = _suspect(suspect, convention, self)
-        return verify(self, opened, threshold=threshold, confidence=confidence, controls=controls)
+        return verify(
+            self,
+            opened,
+            threshold=threshold,
+            confidence=confidence,
+            controls=controls,
+            alpha=alpha,
+            max_queries=max_queries,
+        )
 
 
 def _suspect(suspect: Model, convention: Convention, asked: artifact.Fingerprint) -> Suspect:

@@ -12,6 +12,7 @@ from cemfp.figures.page import embedded, render
 from cemfp.figures.suspects import strip
 from cemfp.fingerprint.artifact import Fingerprint
 from cemfp.owner.self_test import ITSELF, STOLEN, Judged
+from cemfp.verification.null_models import bound_without_alarms
 
 _PAGE = """{% extends "base" %}
 {% block title %}Fingerprint of {{ model }}{% endblock %}
@@ -95,7 +96,7 @@ def page(
         conclusion=summary["conclusion"],
         stolen=sum(one.truth == STOLEN for one in judged),
         independent=independent,
-        bound=f"{1 - 0.05 ** (1 / max(independent, 1)):.0%}",
+        bound=f"{bound_without_alarms(independent):.0%}",
         rows=[_row(one) for one in judged],
         strip=_picture(strip, fingerprint, judged),
         gallery=_picture(drawing.gallery, fingerprint, classes=classes),

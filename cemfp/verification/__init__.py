@@ -3,13 +3,15 @@
 from cemfp.fingerprint.artifact import Calibration
 from cemfp.verification.asked import Asked, check_asked, find_convention
 from cemfp.verification.calibration import CalibrationError, calibrate, choose_threshold
-from cemfp.verification.decision import Decision, Verdict, VerificationError, decide, verify
+from cemfp.verification.decision import make_rule, verify
+from cemfp.verification.verdict import Decision, OverModels, Verdict, VerificationError, decide
 
 __all__ = [
     "Asked",
     "Calibration",
     "CalibrationError",
     "Decision",
+    "OverModels",
     "Verdict",
     "VerificationError",
     "calibrate",
@@ -17,5 +19,6 @@ __all__ = [
     "choose_threshold",
     "decide",
     "find_convention",
+    "make_rule",
     "verify",
 ]

@@ -3,70 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import enum
-from typing import Any
-
-import numpy as np
 
 from cemfp.fingerprint.artifact import Fingerprint
 from cemfp.numerics import metrics
-from cemfp.numerics.metrics import Interval
-from cemfp.suspects import NoAnswer, Suspect, SuspectError, answer_labels, check_fits
+from cemfp.suspects import NoAnswer, Suspect, SuspectError, check_fits
 from cemfp.suspects.feeding import fed_as
 from cemfp.verification.asked import NOT_ASKED, Asked, check_asked
-
-
-class VerificationError(ValueError):
-    """A suspect cannot be judged with what was given."""
-
-
-class Decision(enum.StrEnum):
-    """The three possible outcomes."""
-
-    MATCH = "match"
-    NO_MATCH = "no match"
-    INCONCLUSIVE = "inconclusive"
-
-
-@dataclasses.dataclass(frozen=True)
-class Verdict:
-    """What a suspect answered, and what follows.
-
-    Attributes:
-        cae_accuracy: Share of queries answered with the key [Lukas21, eq. 7]; None if it was not
-            asked any.
-        matches: Number of such queries.
-        queries: Number of queries.
-        threshold: CAEAcc from which a suspect counts as a surrogate.
-        threshold_source: "calibration" or "given".
-        interval: Clopper-Pearson interval of the CAEAcc over queries. It covers the choice of
-            the queries, not how much one surrogate or reference differs from the next.
-        confidence: Coverage of the interval.
-        asked: How the suspect answered the control images.
-        decision: Inconclusive if the interval contains the threshold, or if the suspect was not
-            asked what it understands.
-        reason: The decision's reason, for people, in one line.
-    """
-
-    cae_accuracy: float | None
-    matches: int
-    queries: int
-    threshold: float
-    threshold_source: str
-    interval: Interval
-    confidence: float
-    asked: Asked
-    decision: Decision
-    reason: str
-
-    def to_dict(self) -> dict[str, Any]:
-        """All fields, JSON-able."""
-        return {
-            **dataclasses.asdict(self),
-            "interval": list(self.interval),
-            "asked": self.asked.to_dict(),
-            "decision": str(self.decision),
-        }
+from cemfp.verification.null_keys import check_null_keys
+from cemfp.verification.rules import NOTHING_CLAIMED, FixedNumber, Rule, Sequential, identity
+from cemfp.verification.verdict import Decision, Verdict, VerificationError
 
 
 def verify(
@@ -77,8 +22,12 @@ def verify(
     confidence: float = 0.95,
     batch_size: int = 512,
     controls: int | None = None,
+    alpha: float | None = None,
+    max_queries: int | None = None,
 ) -> Verdict:
     """Ask a suspect the fingerprint's inputs and judge its answers.
+
+    The verdict is a function of the fingerprint, the answers and the options alone.
 
     Args:
         fingerprint: Inputs, key and, unless a threshold is given, a calibration.
@@ -89,40 +38,59 @@ def verify(
         controls: How many of the fingerprint's control images to ask first; all of them by
             default, 0 for none: then nobody notices a suspect that was asked in another range of
             numbers, and it looks innocent.
+        alpha: Of a sequential test, in (0, 0.5): inputs are asked one by one until the evidence
+            suffices. None asks a fixed number: that needs no assumption on how models differ, and
+            leaves a rank among them, which a number chosen by the answers would not.
+        max_queries: Ask at most so many inputs, the first in an order that a hash of the
+            fingerprint fixes; all by default.
 
     Raises:
-        VerificationError: There is no threshold, or it is outside (0, 1).
+        VerificationError: There is no threshold, an option is out of its range, or the calibration
+            does not suffice for `alpha`.
         SuspectError: The suspect does not fit or gave no usable answer.
     """
     limit, source = _threshold(fingerprint, threshold)
+    rule = make_rule(fingerprint, threshold, confidence, alpha, max_queries)
     check_fits(suspect, fingerprint.inputs.shape[1:], fingerprint.classes)
     asked = _ask_controls(fingerprint, suspect, controls, batch_size)
     if asked.problem:
-        return _not_understood(fingerprint, asked, limit, source, confidence)
-    labels = answer_labels(suspect, fingerprint.inputs, fingerprint.classes, batch_size)
-    matches = int(np.sum(labels == fingerprint.keys))
-    queries = len(fingerprint)
-    interval = metrics.clopper_pearson(matches, queries, confidence)
-    decision = decide(interval, limit)
-    if decision is Decision.NO_MATCH and asked.convention is not None:
+        return _not_understood(asked, limit, source, confidence)
+    found = rule(suspect, batch_size)
+    if found.decision is Decision.NO_MATCH and asked.convention is not None:
         # Hardly better on ordinary images: no reason to accuse, but none to acquit either.
-        fed = fed_as(suspect, asked.convention)
-        asked = _matches_otherwise(fingerprint, fed, asked, limit, confidence, batch_size)
+        asked = _matches_otherwise(rule, fed_as(suspect, asked.convention), asked, batch_size)
         if asked.problem:
-            return _not_understood(fingerprint, asked, limit, source, confidence)
+            return _not_understood(asked, limit, source, confidence)
     return Verdict(
-        cae_accuracy=metrics.cae_accuracy(labels, fingerprint.keys),
-        matches=matches,
-        queries=queries,
+        cae_accuracy=metrics.cae_accuracy(found.labels, found.keys),
+        matches=found.matches,
+        queries=len(found.keys),
         threshold=limit,
         threshold_source=source,
-        interval=interval,
+        interval=found.interval,
         confidence=confidence,
         asked=asked,
-        decision=decision,
-        reason=_reason(decision, matches, queries, limit, interval, confidence)
-        + _unchecked(decision, asked),
+        decision=found.decision,
+        reason=found.reason + _unchecked(found.decision, asked),
+        models=found.models,
+        null_keys=check_null_keys(found.labels, found.keys, seed=identity(fingerprint)),
     )
+
+
+def make_rule(
+    fingerprint: Fingerprint,
+    threshold: float | None = None,
+    confidence: float = 0.95,
+    alpha: float | None = None,
+    max_queries: int | None = None,
+) -> Rule:
+    """Return how a suspect is asked and judged; arguments and errors as in `verify`."""
+    if max_queries is not None and max_queries < 1:
+        raise VerificationError(f"Expected max_queries > 0. Received: {max_queries}.")
+    most = min(len(fingerprint), max_queries or len(fingerprint))
+    if alpha is None:
+        return FixedNumber(fingerprint, most, _threshold(fingerprint, threshold)[0], confidence)
+    return Sequential(fingerprint, most, alpha)
 
 
 def _ask_controls(
@@ -135,37 +103,27 @@ def _ask_controls(
     return check_asked(suspect, images, labels, fingerprint.classes, batch_size)
 
 
-def _matches_otherwise(
-    fingerprint: Fingerprint,
-    fed: Suspect,
-    asked: Asked,
-    limit: float,
-    confidence: float,
-    batch_size: int,
-) -> Asked:
+def _matches_otherwise(rule: Rule, fed: Suspect, asked: Asked, batch_size: int) -> Asked:
     """Return `asked`, with a problem if the suspect matches as it is fed now."""
-    queries = len(fingerprint)
-    asked = dataclasses.replace(asked, queries=asked.queries + queries)
     try:
-        labels = answer_labels(fed, fingerprint.inputs, fingerprint.classes, batch_size)
+        found = rule(fed, batch_size)
     except NoAnswer:
         raise
     except SuspectError:
-        return asked
-    matches = int(np.sum(labels == fingerprint.keys))
-    if decide(metrics.clopper_pearson(matches, queries, confidence), limit) is not Decision.MATCH:
+        return dataclasses.replace(asked, queries=asked.queries + rule.most)
+    queries = len(found.keys)
+    asked = dataclasses.replace(asked, queries=asked.queries + queries)
+    if found.decision is not Decision.MATCH:
         return asked
     return dataclasses.replace(
         asked,
         problem="it does not match as it is asked, but is right on more ordinary images if it is "
-        f"fed otherwise, and then {matches} of {queries} answers are the key's",
+        f"fed otherwise, and then {found.matches} of {queries} answers are the key's",
         advice=f"add {asked.convention} if it wants that",
     )
 
 
-def _not_understood(
-    fingerprint: Fingerprint, asked: Asked, limit: float, source: str, confidence: float
-) -> Verdict:
+def _not_understood(asked: Asked, limit: float, source: str, confidence: float) -> Verdict:
     """The verdict on a suspect whose answers mean nothing."""
     return Verdict(
         cae_accuracy=None,
@@ -173,7 +131,7 @@ def _not_understood(
         queries=0,
         threshold=limit,
         threshold_source=source,
-        interval=Interval(0.0, 1.0),
+        interval=NOTHING_CLAIMED,
         confidence=confidence,
         asked=asked,
         decision=Decision.INCONCLUSIVE,
@@ -198,15 +156,6 @@ def _unchecked(decision: Decision, asked: Asked) -> str:
     )
 
 
-def decide(interval: Interval, threshold: float) -> Decision:
-    """Match above the threshold, no match below it, inconclusive if it is in the interval."""
-    if interval.low > threshold:
-        return Decision.MATCH
-    if interval.high < threshold:
-        return Decision.NO_MATCH
-    return Decision.INCONCLUSIVE
-
-
 def _threshold(fingerprint: Fingerprint, given: float | None) -> tuple[float, str]:
     if given is not None:
         if not 0 < given < 1:
@@ -218,40 +167,3 @@ def _threshold(fingerprint: Fingerprint, given: float | None) -> tuple[float, st
             "fingerprint (cemfp calibrate) or pass --threshold; there is no universal value."
         )
     return fingerprint.calibration.threshold, "calibration"
-
-
-def _reason(
-    decision: Decision,
-    matches: int,
-    queries: int,
-    threshold: float,
-    interval: Interval,
-    confidence: float,
-) -> str:
-    relation = {
-        Decision.MATCH: "lies above",
-        Decision.NO_MATCH: "lies below",
-        Decision.INCONCLUSIVE: "contains",
-    }
-    text = (
-        f"{matches} of {queries} answers are the key's; the {confidence:.0%} interval over queries "
-        f"[{interval.low:.3f}, {interval.high:.3f}] {relation[decision]} the threshold "
-        f"{threshold:.3f}"
-    )
-    if decision is not Decision.INCONCLUSIVE:
-        return f"{text}."
-    return f"{text}{_too_few(queries, threshold, confidence)}."
-
-
-def _too_few(queries: int, threshold: float, confidence: float) -> str:
-    """Says which decisions this few queries can never reach, whatever the suspect answers."""
-    all_right = metrics.clopper_pearson(queries, queries, confidence)
-    all_wrong = metrics.clopper_pearson(0, queries, confidence)
-    impossible = []
-    if decide(all_right, threshold) is not Decision.MATCH:
-        impossible.append("a match")
-    if decide(all_wrong, threshold) is not Decision.NO_MATCH:
-        impossible.append("no match")
-    if not impossible:
-        return ""
-    return f"; {queries} queries are too few to show {' or '.join(impossible)}, use more"
