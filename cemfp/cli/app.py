@@ -17,6 +17,7 @@ from cemfp.cli.errors import Failure, one_line_errors, terminable
 from cemfp.cli.fingerprints import calibrate, fingerprint
 from cemfp.cli.inspection import inspect
 from cemfp.cli.models import models
+from cemfp.cli.power import power
 from cemfp.cli.pretrained import pretrained
 from cemfp.cli.protect import protect
 from cemfp.cli.quiet import quiet_libraries
@@ -64,7 +65,7 @@ def main(debug: bool) -> None:
 
 
 for command in (
-    *(train, pretrained, evaluate, fingerprint, calibrate, verify),
+    *(train, pretrained, evaluate, fingerprint, calibrate, power, verify),
     *(attack, detect, data, inspect, suspect, models, protect, demo, study),
 ):
     main.add_command(command)
