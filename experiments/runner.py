@@ -34,6 +34,7 @@ EXPERIMENTS = (
     "cifar10_characteristic",
     "characteristic_stopping",
     "cem_meets_ltrc",
+    "verdicts",
 )
 # They need what not everybody has, or much time, and run only by name.
 ON_REQUEST = (

@@ -1,0 +1,100 @@
+"""Verdicts over models: the numbers by hand, the job on linear nets, the committed rows."""
+
+import json
+
+import numpy as np
+import pytest
+
+from cemfp.engine.jobs import from_json, obtain, to_json
+from cemfp.fingerprint.artifact import Fingerprint
+from cemfp.fingerprint.misclassified import Misclassified
+from cemfp.jobs.fingerprint import ROWS, MakeCandidates, MakeFingerprint
+from cemfp.jobs.score import ScoreFingerprint
+from cemfp.jobs.train import Net, TrainNet
+from cemfp.jobs.zoo import Group
+from cemfp.storage.store import Store
+from cemfp.training.recipe import Recipe
+from experiments import runner, verdicts
+from experiments.jobs.verdicts import JudgeModels, compare, judge_answers, share_above
+from experiments.profiles import PROFILES
+
+RECIPE = Recipe(epochs=4, batch_size=50, learning_rate=0.02, flip=False, pad=0, precision="float32")
+TINY = Net(arguments=(("width", 1), ("depth", 8)))
+
+
+def net(seed, role, **changes):
+    return TrainNet("digits", RECIPE, seed, role, net=TINY, **{"images": 150} | changes)
+
+
+SOURCE = net(0, "source")
+
+
+def group(role, first, count):
+    copies = {"labels_from": SOURCE, "labels": "soft", "images": 0}
+    surrogates = tuple(net(first + n, role, **copies) for n in range(count))
+    return Group(surrogates, tuple(net(first + 500 + n, role) for n in range(count)))
+
+
+def test_share_above_by_hand():
+    # Of 20 references one may score as high at 5 %, none at 1 %.
+    above, below = np.array([[0.5, 0.8, 2.0]]), np.array([[1.0, 0.7] + [0.0] * 18])
+    assert share_above(above, below, 0.05) == pytest.approx(2 / 3)
+    assert share_above(above, below, 0.01) == pytest.approx(1 / 3)
+    assert share_above(np.array([[0.7]]), below, 0.05) == 0.0  # a tie is not above
+
+
+def test_weights_help_where_some_inputs_say_nothing():
+    """Most inputs everybody answers at random: CAEAcc counts them, the ratio does not."""
+    rng = np.random.default_rng(0)
+    noise, signal = np.full(40, 0.5), np.full(10, 0.9)
+    above = (rng.random((12, 50)) < np.concatenate([noise, signal])).astype(np.uint8)
+    below = (rng.random((12, 50)) < np.concatenate([noise, 1 - signal])).astype(np.uint8)
+    found = compare(above, below, 50)
+    assert found["llr"]["auc"][0] > found["cae_accuracy"]["auc"][0]
+    value, low, high = found["llr"]["caught"]["0.05"]
+    assert 0 <= low <= value <= high <= 1 and value > found["cae_accuracy"]["caught"]["0.05"][0]
+
+
+def test_the_job_and_its_table(quick_net, tmp_path):
+    candidates = MakeCandidates(Misclassified(), "digits", SOURCE, Group((), ()), count=60)
+    score = ScoreFingerprint(
+        MakeFingerprint(candidates, size=20, balance=False),
+        group("calibration", 2000, 2),
+        group("evaluation", 3000, 2),
+    )
+    job = JudgeModels(score, alpha=0.05)
+    assert from_json(to_json(job)).key() == job.key()
+    row = json.loads((obtain(job, Store(tmp_path / "store")) / ROWS).read_bytes())
+    assert row["p_values"]["references"] == 2 and len(row["models"]) == 8
+    assert all(p["rank"] >= 1 / 3 for p in row["p_values"]["independent"])
+    assert row["sequential"]["each"]["surrogates"]["models"] == 4
+    assert [point["inputs"] for point in row["shares"]] == [10, 20]
+    verdicts.draw({"misclassified": row, "cem": {"missing": "x"}}, PROFILES["demo"], tmp_path / "f")
+    text = (tmp_path / "verdicts.md").read_text()
+    assert "a stand-in" in text and "each of 4 surrogates and 4 references" in text
+    assert (tmp_path / "f" / "verdicts.png").is_file()
+
+
+def test_committed_answers_give_the_committed_verdicts():
+    results = runner.RESULTS / "small"
+    scores = json.loads((results / "cifar10_roc.json").read_bytes())["cem"]
+    committed = json.loads((results / "verdicts.json").read_bytes())["cem"]
+    again = judge_answers(scores, Fingerprint.load(results / "cifar10_roc.cemfp"))
+    found = json.loads(json.dumps(again))
+    assert found["models"] == committed["models"]
+    assert found["sequential"] == committed["sequential"]
+    for new, old in zip(_numbers(found), _numbers(committed), strict=True):
+        assert new == pytest.approx(old, rel=1e-4)
+    # The false alarm that the documentation tells of.
+    assert found["sequential"]["evaluation"]["independent"]["match"] == 1
+
+
+def _numbers(row):
+    """All p-values and shares, in order."""
+    values = list(row["p_values"]["each_reference"])
+    for group in ("surrogates", "independent"):
+        values += [number for one in row["p_values"][group] for number in one.values()]
+    for point in row["shares"]:
+        for score in (point["llr"], point["cae_accuracy"]):
+            values += [*score["auc"], *score["caught"]["0.05"], *score["caught"]["0.01"]]
+    return values
