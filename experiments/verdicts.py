@@ -18,7 +18,7 @@ from experiments.jobs.verdicts import JudgeModels
 from experiments.plots import verdicts as plots
 
 NAME = "verdicts"
-SHOWS = (NAME, "verdicts_shares")
+SHOWS = (NAME, "verdicts_shares", "verdicts_splits")
 RATE = "0.05"
 TESTS = ("evaluation", "each")  # sequential tests, by whom they are judged
 
@@ -32,7 +32,7 @@ def jobs(profile: Profile) -> dict[str, JudgeModels]:
 
 
 def draw(rows: Rows, profile: Profile, directory: Path) -> None:
-    """Write both tables and draw the figure."""
+    """Write the tables and draw the figure."""
     found = {name: row for name, row in rows.items() if "shares" in row}
     if not found:
         return
@@ -55,7 +55,26 @@ def draw(rows: Rows, profile: Profile, directory: Path) -> None:
         [_share_line(name, point) for name, row in found.items() for point in row["shares"]],
         f"Value [95 % bootstrap over models]. {note}",
     )
+    _write_splits(found, directory.parent / "verdicts_splits.md", note)
     plots.verdicts(found, directory / NAME, rate=RATE, caption=note)
+
+
+def _write_splits(found: Rows, path: Path, note: str) -> None:
+    alphas = list(next(iter(found.values()))["splits"]["accused"])
+    kinds = {"accused": "independent accused", "caught": "copies caught", "missed": "copies missed"}
+    lines = [
+        [LABELS[name], str(row["splits"]["known"]), str(row["splits"]["tests"])]
+        + [f"{row['splits'][kind][alpha]:.1%}" for kind in kinds for alpha in alphas]
+        for name, row in found.items()
+    ]
+    header = [f"{text}, alpha {alpha}" for text in kinds.values() for alpha in alphas]
+    markdown.write_table(
+        path,
+        "The sequential test over random choices of calibration models",
+        ["method", "known of each kind", "tests of independent models", *header],
+        lines,
+        f"The tests share models: their number is no number of models. {note}",
+    )
 
 
 def _share_columns(score: str) -> list[str]:

@@ -33,6 +33,7 @@ from cemfp.verification.power import (
 from cemfp.verification.rules import asking_order
 
 RESAMPLES = 1_000
+SPLITS, ALPHAS = 60, (0.01, 0.05, 0.1)
 SCORES = ("llr", "cae_accuracy")
 
 Hits = NDArray[np.uint8]
@@ -84,7 +85,8 @@ def judge_answers(
     Returns:
         `models` with their `hits` as a text of 0 and 1; `p_values` of evaluation models against the
         calibration's; `shares`, see `compare`; `sequential`: how the test ends, for evaluation
-        models with the calibration's rates, and for all models, each with the rates of the others.
+        models with the calibration's rates, and for all models, each with the rates of the others;
+        `splits`, see `random_splits`.
     """
     groups = {
         (role, origin): _hits(row, fingerprint, role, origin)
@@ -110,6 +112,7 @@ def judge_answers(
             "evaluation": _ends(_against(known, judged, order, alpha)),
             "each": _ends(leave_one_out_ends(above, below, order, alpha)),
         },
+        "splits": random_splits(above, below, len(known[1])),
     }
 
 
@@ -233,6 +236,38 @@ def _against(
         for hits in judged
     )
     return above, below
+
+
+def random_splits(surrogates: Hits, references: Hits, known: int) -> dict[str, Any]:
+    """Test models with the rates of others, over many choices of which are known.
+
+    One choice of a few calibration models, and one order of the inputs, have luck of their own.
+
+    Args:
+        surrogates: Hits of all surrogates (K, n).
+        references: Of all references (m, n).
+        known: How many of each kind are known, fewer than there are; the others are suspects.
+
+    Returns:
+        `known`, `tests` of independent models, and shares by alpha: `accused` of independent
+        models, `caught` and `missed` of surrogates.
+    """
+    rng, paths = np.random.default_rng(0), ([], [])  # type: ignore[var-annotated]
+    for _ in range(SPLITS):
+        mixed = [group[rng.permutation(len(group))] for group in (surrogates, references)]
+        groups = [sequential.fit_population(group[:known]) for group in mixed]
+        for found, group in zip(paths, mixed, strict=True):
+            for hits in group[known:]:
+                order = rng.permutation(len(hits))
+                found.append(sequential.log_wealth(hits[order], order, groups[0], groups[1]))
+    ends = {a: [count_ends(found, a) for found in paths] for a in ALPHAS}
+    return {
+        "known": known,
+        "tests": len(paths[1]),
+        "accused": {f"{a:g}": below.match / below.models for a, (_, below) in ends.items()},
+        "caught": {f"{a:g}": above.match / above.models for a, (above, _) in ends.items()},
+        "missed": {f"{a:g}": above.no_match / above.models for a, (above, _) in ends.items()},
+    }
 
 
 def _ends(ends: tuple[Ends, Ends]) -> dict[str, Any]:

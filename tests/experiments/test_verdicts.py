@@ -69,6 +69,8 @@ def test_the_job_and_its_table(quick_net, tmp_path):
     assert all(p["rank"] >= 1 / 3 for p in row["p_values"]["independent"])
     assert row["sequential"]["each"]["surrogates"]["models"] == 4
     assert [point["inputs"] for point in row["shares"]] == [10, 20]
+    # Of 4 references 2 are known, and 2 are tested, 60 times.
+    assert (row["splits"]["known"], row["splits"]["tests"]) == (2, 120)
     verdicts.draw({"misclassified": row, "cem": {"missing": "x"}}, PROFILES["demo"], tmp_path / "f")
     text = (tmp_path / "verdicts.md").read_text()
     assert "a stand-in" in text and "each of 4 surrogates and 4 references" in text
@@ -85,7 +87,10 @@ def test_committed_answers_give_the_committed_verdicts():
     assert found["sequential"] == committed["sequential"]
     for new, old in zip(_numbers(found), _numbers(committed), strict=True):
         assert new == pytest.approx(old, rel=1e-4)
-    # The false alarm that the documentation tells of.
+    for kind in ("accused", "caught", "missed"):
+        assert found["splits"][kind] == pytest.approx(committed["splits"][kind], abs=0.01)
+    # The false alarm that the documentation tells of, and its rate over other choices of models.
+    assert found["splits"]["accused"]["0.01"] <= 0.01
     assert found["sequential"]["evaluation"]["independent"]["match"] == 1
 
 
