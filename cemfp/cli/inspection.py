@@ -74,5 +74,6 @@ def _facts(loaded: Fingerprint) -> dict[str, Any]:
         "source_sha256": loaded.source_sha256,
         "data": loaded.data,
         "calibration": loaded.calibration and dataclasses.asdict(loaded.calibration),
+        "calibration_hits": loaded.surrogate_hits is not None,
         "schema_version": loaded.schema_version,
     }

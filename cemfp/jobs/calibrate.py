@@ -26,6 +26,7 @@ class CalibrateFingerprint(Job):
     """
 
     kind: ClassVar[str] = "calibrate"
+    version: ClassVar[int] = 2  # the file keeps the models' hits
     heavy: ClassVar[bool] = False
 
     fingerprint: MakeFingerprint

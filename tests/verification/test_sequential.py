@@ -1,5 +1,7 @@
 """The sequential test: its bets by hand, and its error rates over models that differ."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -41,6 +43,23 @@ def test_stopping_by_hand():
     assert stopping_time([0, 1, 2.9, 3.0, 0], ALPHA) == 3
     assert stopping_time([0, -3.0, 4], ALPHA) == 1
     assert stopping_time([0, 2.9, -2.9], ALPHA) is None
+
+
+def test_the_bound_holds_exactly_for_the_fitted_population():
+    """All 256 sequences of eight answers: E has mean 1, and reaches 1/alpha at most with alpha."""
+    rng = np.random.default_rng(0)
+    surrogates = fit_population(rng.random((3, 8)) < 0.7)
+    references = fit_population(rng.random((4, 8)) < 0.3)
+    order = rng.permutation(8)
+    chance, wealth, reached = 0.0, 0.0, 0.0
+    for hits in itertools.product([0, 1], repeat=8):
+        under_null = np.exp(references.log_likelihoods(hits, order)[-1])
+        path = np.exp(log_wealth(hits, order, surrogates, references))
+        chance += under_null
+        wealth += under_null * path[-1]
+        reached += under_null * (path.max() >= 5)
+    assert chance == pytest.approx(1) and wealth == pytest.approx(1)
+    assert 0 < reached <= 1 / 5
 
 
 def test_more_models_that_agree_are_thought_to_differ_less():
