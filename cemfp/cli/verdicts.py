@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -34,8 +35,13 @@ def rows(judged: Sequence[Judged], adjust: str) -> list[dict[str, Any]]:
     return found
 
 
-def table(found: Sequence[dict[str, Any]]) -> list[str]:
-    """Return the rows as lines for people; what could not be judged says why."""
+def table(judged: Sequence[Judged], found: Sequence[dict[str, Any]]) -> list[str]:
+    """Return the rows as lines for people, then what the references support.
+
+    Args:
+        judged: All suspects.
+        found: Their rows; what could not be judged says why.
+    """
     header = ("suspect", "decision", "key answers", "p", "adjusted p")
     cells = [header, *(_cells(row) for row in found)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
@@ -43,6 +49,8 @@ def table(found: Sequence[dict[str, Any]]) -> list[str]:
         "  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in cells
     ]
+    known = (one.verdict.models for one in judged if one.verdict and one.verdict.models)
+    lines += [models.support for models in itertools.islice(known, 1)]
     return lines + [f"{row['suspect']}: {row['error']}" for row in found if "error" in row]
 
 

@@ -201,7 +201,7 @@ def _print(judged: list[Judged], adjust: str, *, as_json: bool, as_csv: bool) ->
     if as_csv:
         return click.echo(verdicts.as_csv(found), nl=False)
     if len(judged) > 1:
-        for line in verdicts.table(found):
+        for line in verdicts.table(judged, found):
             click.echo(line)
         return None
     assert first.verdict is not None

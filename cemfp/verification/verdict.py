@@ -68,14 +68,18 @@ class OverModels:
         rates = ("smallest_rate", "bound_without_alarms")
         return {**dataclasses.asdict(self), **{name: getattr(self, name) for name in rates}}
 
-    def __str__(self) -> str:
-        m, bound = self.references, f"{self.bound_without_alarms:.1%}"
-        models = f"{m} independent model{'s' * (m != 1)}"
+    @property
+    def support(self) -> str:
+        """What so many references can support, for people."""
         return (
-            f"p = {self.p_value:.2g} over {models} ({self.rule}); m = {m} supports a false-alarm "
-            f"rate of at least {self.smallest_rate:.1%}, and with no false alarm among {m} it is "
-            f"below {bound} (95 %)."
+            f"m = {self.references} supports a false-alarm rate of at least "
+            f"{self.smallest_rate:.1%}, and with no false alarm among {self.references} it is "
+            f"below {self.bound_without_alarms:.1%} (95 %)."
         )
+
+    def __str__(self) -> str:
+        models = f"{self.references} independent model{'s' * (self.references != 1)}"
+        return f"p = {self.p_value:.2g} over {models} ({self.rule}); {self.support}"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -55,11 +55,12 @@ def test_one_suspect_gets_a_sentence_and_a_line_on_models(verify):
 def test_a_table_with_adjusted_p_values(verify):
     result = verify("copy stranger")
     assert result.exit_code == 0, result.output
-    header, copy, stranger = result.stdout.splitlines()
+    header, copy, stranger, support = result.stdout.splitlines()
     assert header.split() == ["suspect", "decision", "key", "answers", "p", "adjusted", "p"]
     # Holm: 0.2 * 2 = 0.4; 0.8 * 1.
     assert copy.split()[1:] == ["match", "54", "of", "60", "0.2", "0.4"]
     assert stranger.split()[1:] == ["no", "match", "6", "of", "60", "0.8", "0.8"]
+    assert support.startswith("m = 4 supports a false-alarm rate of at least 20.0%")
 
 
 @pytest.mark.parametrize(
