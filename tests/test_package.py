@@ -91,7 +91,8 @@ def make_install(folder, script):
 # From the bottom: a module imports from its own room and from those before it.
 ROOMS = (
     *("numerics", "storage", "data", "models", "training", "ensemble", "attacks", "fingerprint"),
-    *("suspects", "removal", "verification", "engine", "jobs", "figures", "owner", "cli"),
+    *("suspects", "removal", "verification", "engine", "jobs", "figures", "evidence"),
+    *("owner", "cli"),
 )
 
 

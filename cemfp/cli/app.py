@@ -10,6 +10,7 @@ import click
 
 from cemfp import __version__
 from cemfp.cli.attacks import attack
+from cemfp.cli.commitments import commit, keygen, open_inputs
 from cemfp.cli.data import data
 from cemfp.cli.demo import demo
 from cemfp.cli.detection import detect
@@ -66,6 +67,7 @@ def main(debug: bool) -> None:
 
 for command in (
     *(train, pretrained, evaluate, fingerprint, calibrate, power, verify),
+    *(keygen, commit, open_inputs),
     *(attack, detect, data, inspect, suspect, models, protect, demo, study),
 ):
     main.add_command(command)

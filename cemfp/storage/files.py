@@ -35,8 +35,13 @@ def hash_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def write_atomic(path: Path, data: bytes) -> None:
+def write_atomic(path: Path, data: bytes, *, mode: int = 0o666) -> None:
     """Write `data` to `path` so that a reader, or a crash, finds the old file or the new one.
+
+    Args:
+        path: Where to.
+        data: What.
+        mode: Of the file, less what the process's mask takes away; 0o600 keeps it from others.
 
     Raises:
         OSError: It cannot be written, or something is there that is no file: a device, say.
@@ -46,6 +51,7 @@ def write_atomic(path: Path, data: bytes) -> None:
         raise FileExistsError(errno.EEXIST, "is no regular file: not replaced", str(path))
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
     try:
+        temporary.touch(mode, exist_ok=False)
         temporary.write_bytes(data)
         sync(temporary)
         os.replace(temporary, path)

@@ -1,0 +1,39 @@
+"""A key, an authority and a fingerprint for tests of evidence."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from cemfp.evidence import signing
+from cemfp.fingerprint.artifact import Calibration
+from tests.evidence.authority import Authority
+from tests.verification.stand_ins import make_fingerprint
+
+
+@pytest.fixture(scope="session")
+def authority():
+    """One that stamps; it makes two RSA keys, which takes a moment."""
+    return Authority()
+
+
+@pytest.fixture(scope="session")
+def pem():
+    """A key's file, its passphrase `secret`, and the file of its public part."""
+    return signing.new_key("secret")
+
+
+@pytest.fixture
+def fingerprint():
+    """Ten inputs with originals, truth, scores and controls, calibrated."""
+    plain = make_fingerprint(count=10)
+    shifted = np.roll(plain.inputs, 1, axis=0)
+    return dataclasses.replace(
+        plain,
+        originals=shifted,
+        true_labels=(plain.keys + 1) % 3,
+        conferrability=np.linspace(0, 1, 10),
+        controls=shifted[:6],
+        control_labels=np.arange(6) % 3,
+        calibration=Calibration((0.9, 0.8), (0.1,), 0.45, "midpoint", ("a", "b"), ("c",), 10),
+    )
