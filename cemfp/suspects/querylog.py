@@ -2,8 +2,12 @@
 
 The first line says what the log is of. Each other line is an input and what became of it:
 
-    {"time": "2026-01-31T12:00:00.000+00:00", "input": SHA-256, "status": "asked"}
-    {"time": ..., "input": ..., "status": "answered", "answer": 3 or [0.1, 0.9]}
+    {"time": "2026-01-31T12:00:00.000+00:00", "input": SHA-256, "status": "asked", "chain": ...}
+    {"time": ..., "input": ..., "status": "answered", "answer": 3 or [0.1, 0.9], "chain": ...}
+
+`chain` is a hash of the line and of all before it, see `chain`: no line can be changed, taken out,
+put in or moved without the first wrong one being named. Whoever knows the last hash knows whether
+the end was cut off. Logs of format 1 have no such hashes, and are refused.
 
 Any other status, 503 say, is the reason for which there was no answer. A line is on the disk
 before the query leaves, so that the number of lines with "asked" is never below that of queries.
@@ -23,13 +27,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-FORMAT = "cemfp query log 1"
+from cemfp.suspects.chain import chained, unchained
+
+FORMAT, UNCHAINED = "cemfp query log 2", "cemfp query log 1"
 ASKED, ANSWERED = "asked", "answered"
 LONGEST_LINE = 1 << 24
+BROKEN = "is damaged, or does not follow from the line before"
 
 Row = int | list[int] | list[float]  # a label, or scores
 
 _DIGEST = re.compile("[0-9a-f]{64}")
+_ANOTHER = "another file"
 _NOT_FINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}  # JSON has none of them
 
 
@@ -37,13 +45,76 @@ class LogError(ValueError):
     """A file is no log, is damaged, or is the log of something else; the message names it."""
 
 
-class QueryLog:
+class Record:
+    """What the lines of a log say, taken in one after the other.
+
+    Attributes:
+        answers: What each input was answered, by its SHA-256.
+        refused: Inputs that were asked and once not answered.
+        asked: Number of queries, those that were not answered included.
+        chain: Hash of all lines so far.
+    """
+
+    def __init__(self) -> None:
+        self.answers: dict[str, Row] = {}
+        self.refused: set[str] = set()
+        self.asked, self.chain = 0, ""
+
+    def take(self, raw: bytes) -> bool:
+        """Take a line in; returns whether it is one and follows those before."""
+        try:
+            found = unchained(raw, self.chain)
+        except (ValueError, RecursionError):
+            return False
+        if found is None or not self._take(found[0]):
+            return False
+        self.chain = found[1]
+        return True
+
+    def _take(self, line: Any) -> bool:
+        """Count what a line says; returns whether it says anything."""
+        if not isinstance(line, dict) or not isinstance(line.get("status"), str):
+            return False
+        digest = line.get("input")
+        if not isinstance(digest, str) or not _DIGEST.fullmatch(digest):
+            return False
+        self.asked += line["status"] == ASKED
+        if line["status"] == ANSWERED:
+            row = _from_json(line.get("answer"))
+            if row is None:
+                return False
+            self.answers.setdefault(digest, row)
+        elif line["status"] != ASKED:
+            self.refused.add(digest)
+        return True
+
+
+def read_log(content: bytes) -> tuple[dict[str, Any], Record]:
+    """Read a whole log that nobody writes to.
+
+    Returns:
+        What the first line says, and what all others do.
+
+    Raises:
+        LogError: It names the first line that is damaged, or does not follow the one before it.
+    """
+    record, lines = Record(), io.BytesIO(content)
+    first = lines.readline(LONGEST_LINE)
+    head = _head(first)
+    if head is None:
+        raise LogError(f"expected a log of {FORMAT!r}. Received: {_what(first)}")
+    record.chain = head.pop("chain")
+    for number, raw in enumerate(iter(lambda: lines.readline(LONGEST_LINE), b""), start=2):
+        if not record.take(raw):
+            raise LogError(f"line {number} {BROKEN}")
+    return head, record
+
+
+class QueryLog(Record):
     """The queries of one suspect, in memory and in a file, if there is one.
 
     Attributes:
         path: The file; it is locked until `close`.
-        answers: What each input was answered, by its SHA-256.
-        asked: Number of queries, those that were not answered included.
         repaired: Whether the last line was damaged, and was cut off.
     """
 
@@ -58,8 +129,8 @@ class QueryLog:
             LogError: The file is no log, of something else, damaged, or in use.
             OSError: It cannot be read or written.
         """
-        self.path, self.asked, self.repaired = path, 0, False
-        self.answers: dict[str, Row] = {}
+        super().__init__()
+        self.path, self.repaired = path, False
         self._file: io.FileIO | None = None
         if path is not None:
             self._file = _open(path)
@@ -100,19 +171,21 @@ class QueryLog:
 
     def _read(self, head: dict[str, str]) -> None:
         assert self._file is not None and self.path is not None
-        first, sound = _json_line(head), 0
+        (first, chain), sound = chained(head, ""), 0
         with open(self.path, "rb") as file:
             for number, raw in enumerate(iter(lambda: file.readline(LONGEST_LINE), b""), start=1):
                 if number == 1 and raw != first:
                     self._check_head(raw, head, first)
                     break
-                if number > 1 and not self._is_sound(raw):
-                    if file.read(1):
-                        raise LogError(
-                            f"{self.path}: line {number} is damaged; name another file with --log"
-                        )
-                    self.repaired = True
+                if number == 1:
+                    self.chain = chain
+                elif not raw.endswith(b"\n") and not file.read(1):
+                    self.repaired = True  # cut off by a crash
                     break
+                elif not self.take(raw):
+                    raise LogError(
+                        f"{self.path}: line {number} {BROKEN}; name another file with --log"
+                    )
                 sound += len(raw)
         os.ftruncate(self._file.fileno(), sound)
         if not sound:
@@ -122,46 +195,51 @@ class QueryLog:
         """Refuse a file that begins otherwise, but for one whose first line was cut off."""
         if not raw.endswith(b"\n") and first.startswith(raw):
             return
-        try:
-            found = json.loads(raw)
-        except (ValueError, RecursionError):
-            found = None
-        if not isinstance(found, dict) or found.get("format") != FORMAT:
-            raise LogError(f"{self.path}: expected a query log. Received: another file")
+        found = _head(raw)
+        if found is None:
+            what = _what(raw)
+            do = "; name another file with --log" if what != _ANOTHER else ""
+            raise LogError(f"{self.path}: expected a query log. Received: {what}{do}")
         other = [key for key in head if head[key] != found.get(key)]
         raise LogError(
             f"{self.path}: expected the log of this {' and this '.join(other)}. Received: the log "
             "of another; name another file with --log"
         )
 
-    def _is_sound(self, raw: bytes) -> bool:
-        """Take a line in, if it is one."""
-        try:
-            return raw.endswith(b"\n") and self._take(json.loads(raw))
-        except (ValueError, RecursionError):
-            return False
-
-    def _take(self, line: Any) -> bool:
-        """Count what a line says; returns whether it says anything."""
-        if not isinstance(line, dict) or not isinstance(line.get("status"), str):
-            return False
-        digest = line.get("input")
-        if not isinstance(digest, str) or not _DIGEST.fullmatch(digest):
-            return False
-        self.asked += line["status"] == ASKED
-        if line["status"] == ANSWERED:
-            row = _from_json(line.get("answer"))
-            if row is None:
-                return False
-            self.answers.setdefault(digest, row)
-        return True
-
     def _append(self, lines: Sequence[Mapping[str, Any]]) -> None:
         if self._file is None:
             return
+        chain, whole = self.chain, []
+        for line in lines:
+            raw, chain = chained(line, chain)
+            whole.append(raw)
         # One write, so that a crash leaves at most the last line in pieces.
-        self._file.write(b"".join(map(_json_line, lines)))
+        self._file.write(b"".join(whole))
         os.fsync(self._file.fileno())
+        self.chain = chain
+
+
+def _head(raw: bytes) -> dict[str, Any] | None:
+    """Return what a first line says, its chain included; None if it is none."""
+    try:
+        found = unchained(raw, "")
+    except (ValueError, RecursionError):
+        return None
+    if found is None or not isinstance(found[0], dict) or found[0].get("format") != FORMAT:
+        return None
+    return {**found[0], "chain": found[1]}
+
+
+def _what(raw: bytes) -> str:
+    """What a file is that does not begin as a log, for people."""
+    try:
+        found = json.loads(raw)
+    except (ValueError, RecursionError):
+        return _ANOTHER
+    said = found.get("format") if isinstance(found, dict) else None
+    if said == UNCHAINED:
+        return f"a log of {UNCHAINED!r}, whose lines do not hang together"
+    return "a log whose first line was changed" if said == FORMAT else _ANOTHER
 
 
 def _open(path: Path) -> io.FileIO:
@@ -177,10 +255,6 @@ def _open(path: Path) -> io.FileIO:
         file.close()
         raise LogError(f"{path}: another verification writes to this log; wait for it") from error
     return file
-
-
-def _json_line(value: Mapping[str, Any]) -> bytes:
-    return json.dumps(value, allow_nan=False).encode() + b"\n"
 
 
 def _to_json(row: Row) -> Any:
