@@ -13,13 +13,13 @@ import hashlib
 import io
 import json
 import math
-import struct
 import tokenize
-import zipfile
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+
+from cemfp.storage import stored_zip
 
 MAX_FILE_BYTES = 1 << 30
 MAX_MANIFEST_BYTES = 1 << 22
@@ -27,8 +27,6 @@ MAX_MEMBERS = 16
 
 _MANIFEST = "manifest.json"
 _MANIFEST_HASH = "manifest.sha256"
-# A ZIP cannot hold an earlier date; a fixed one makes equal content equal bytes.
-_NO_TIME = (1980, 1, 1, 0, 0, 0)
 _HEADER_ERRORS = (
     ValueError,
     TypeError,
@@ -36,16 +34,6 @@ _HEADER_ERRORS = (
     RecursionError,
     MemoryError,
     tokenize.TokenError,
-)
-_ZIP_ERRORS = (
-    zipfile.BadZipFile,
-    NotImplementedError,
-    RuntimeError,
-    OSError,
-    EOFError,
-    ValueError,
-    OverflowError,
-    struct.error,
 )
 
 
@@ -73,7 +61,7 @@ def pack(manifest: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> bytes
     text = json.dumps({**manifest, "members": described}, indent=2, allow_nan=False) + "\n"
     content = text.encode()
     digest = hashlib.sha256(content).hexdigest().encode()
-    return _zip({_MANIFEST: content, _MANIFEST_HASH: digest, **members})
+    return stored_zip.pack({_MANIFEST: content, _MANIFEST_HASH: digest, **members})
 
 
 def unpack(data: bytes) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
@@ -105,45 +93,15 @@ def unpack(data: bytes) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     return manifest, arrays
 
 
-def _zip(members: Mapping[str, bytes]) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
-        for name, content in members.items():
-            info = zipfile.ZipInfo(name, _NO_TIME)
-            # ZipInfo records the operating system; the same file everywhere claims Unix.
-            info.create_system = 3
-            archive.writestr(info, content)
-    return buffer.getvalue()
-
-
 def _unzip(data: bytes) -> dict[str, bytes]:
-    if len(data) > MAX_FILE_BYTES:
-        raise FingerprintError(f"expected at most {MAX_FILE_BYTES} bytes. Received: {len(data)}.")
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            entries = archive.infolist()
-            _check_entries(entries, len(data))
-            return {entry.filename: archive.read(entry) for entry in entries}
-    except FingerprintError:
-        raise
-    except _ZIP_ERRORS as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise FingerprintError(
-            f"the file is damaged, cut short or not a fingerprint: {reason}"
-        ) from error
-
-
-def _check_entries(entries: list[zipfile.ZipInfo], available: int) -> None:
-    names = [entry.filename for entry in entries]
-    if len(names) > MAX_MEMBERS or len(set(names)) != len(names):
-        raise FingerprintError(f"expected at most {MAX_MEMBERS} members, each once.")
-    if any(
-        entry.compress_type != zipfile.ZIP_STORED or entry.file_size != entry.compress_size
-        for entry in entries
-    ):
-        raise FingerprintError("expected members that are not compressed.")
-    if sum(entry.file_size for entry in entries) > available:
-        raise FingerprintError("the members claim more bytes than the file has.")
+        members = stored_zip.unpack(data, most_bytes=MAX_FILE_BYTES, most_members=MAX_MEMBERS)
+    except stored_zip.ZipError as error:
+        raise FingerprintError(f"the file is damaged or not a fingerprint: {error}") from error
+    whole = {name: content for name, content in members.items() if content is not None}
+    for name in members.keys() - whole.keys():
+        raise FingerprintError(f"the file is damaged: {name!a} does not match its checksum.")
+    return whole
 
 
 def _parse(content: bytes) -> dict[str, Any]:

@@ -37,6 +37,7 @@ BROKEN = "is damaged, or does not follow from the line before"
 Row = int | list[int] | list[float]  # a label, or scores
 
 _DIGEST = re.compile("[0-9a-f]{64}")
+_TIME = re.compile(r"[0-9T:.+-]{10,40}")
 _ANOTHER = "another file"
 _NOT_FINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}  # JSON has none of them
 
@@ -53,12 +54,13 @@ class Record:
         refused: Inputs that were asked and once not answered.
         asked: Number of queries, those that were not answered included.
         chain: Hash of all lines so far.
+        began, ended: Times of the first and the last line about an input; "" before there are any.
     """
 
     def __init__(self) -> None:
         self.answers: dict[str, Row] = {}
         self.refused: set[str] = set()
-        self.asked, self.chain = 0, ""
+        self.asked, self.chain, self.began, self.ended = 0, "", "", ""
 
     def take(self, raw: bytes) -> bool:
         """Take a line in; returns whether it is one and follows those before."""
@@ -75,9 +77,12 @@ class Record:
         """Count what a line says; returns whether it says anything."""
         if not isinstance(line, dict) or not isinstance(line.get("status"), str):
             return False
-        digest = line.get("input")
+        digest, time = line.get("input"), line.get("time")
         if not isinstance(digest, str) or not _DIGEST.fullmatch(digest):
             return False
+        if not isinstance(time, str) or not _TIME.fullmatch(time):
+            return False
+        self.began, self.ended = self.began or time, time
         self.asked += line["status"] == ASKED
         if line["status"] == ANSWERED:
             row = _from_json(line.get("answer"))

@@ -60,7 +60,7 @@ class Remembered:
             chosen = new[start : start + size]
             some = [digests[i] for i in chosen]
             self.pace(functools.partial(self._ask, some, images[chosen]))
-        return _together([self.log.answers[key] for key in digests])
+        return together([self.log.answers[key] for key in digests])
 
     def _ask(self, digests: Sequence[str], images: np.ndarray) -> None:
         """Ask once, and write it down."""
@@ -94,7 +94,8 @@ def _label(value: np.generic) -> Row:
     return int(number) if np.isfinite(number) and number == int(number) else [number]
 
 
-def _together(rows: Sequence[Row]) -> np.ndarray:
+def together(rows: Sequence[Row]) -> np.ndarray:
+    """Return answers as labels (n,) or scores (n, C); rows of two kinds are a `SuspectError`."""
     sizes = {len(row) if isinstance(row, list) else 0 for row in rows}
     if len(sizes) > 1:
         raise SuspectError(

@@ -25,15 +25,22 @@ def pem():
 
 @pytest.fixture
 def fingerprint():
+    """What `make` makes."""
+    return make()
+
+
+def make():
     """Ten inputs with originals, truth, scores and controls, calibrated."""
     plain = make_fingerprint(count=10)
     shifted = np.roll(plain.inputs, 1, axis=0)
+    # More than 20, or nobody can be said not to understand; other images than the inputs.
+    levels = np.arange(30, 60, dtype=np.float32)[:, None, None, None] / np.float32(255)
     return dataclasses.replace(
         plain,
         originals=shifted,
         true_labels=(plain.keys + 1) % 3,
         conferrability=np.linspace(0, 1, 10),
-        controls=shifted[:6],
-        control_labels=np.arange(6) % 3,
+        controls=np.tile(levels, (1, 2, 2, 1)),
+        control_labels=np.arange(30) % 3,
         calibration=Calibration((0.9, 0.8), (0.1,), 0.45, "midpoint", ("a", "b"), ("c",), 10),
     )
