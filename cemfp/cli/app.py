@@ -23,6 +23,7 @@ from cemfp.cli.pretrained import pretrained
 from cemfp.cli.protect import protect
 from cemfp.cli.quiet import quiet_libraries
 from cemfp.cli.rechecking import recheck
+from cemfp.cli.reporting import report
 from cemfp.cli.study import study
 from cemfp.cli.suspects import suspect
 from cemfp.cli.training import evaluate, train
@@ -70,6 +71,7 @@ for command in (
     *(train, pretrained, evaluate, fingerprint, calibrate, power, verify),
     *(keygen, commit, open_inputs),
     *(keygen, commit, open_inputs, recheck),
+    *(keygen, commit, open_inputs, recheck, report),
     *(attack, detect, data, inspect, suspect, models, protect, demo, study),
 ):
     main.add_command(command)

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from cemfp.evidence import bundle as names
+from cemfp.evidence import report as reports
 from cemfp.evidence.asking import Asking, describe, in_log
-from cemfp.evidence.bundle import Bundle
+from cemfp.evidence.bundle import Bundle, Read
 from cemfp.evidence.findings import DIFFERS
 from cemfp.evidence.opening import Opening
+from cemfp.evidence.page import page
 from cemfp.evidence.problem import EvidenceError
 from cemfp.evidence.recheck import Recheck
 from cemfp.fingerprint.artifact import Fingerprint
+from cemfp.storage.files import write_atomic
 from cemfp.suspects import Suspect
 from cemfp.suspects.querylog import read_log
 from cemfp.verification import Verdict
@@ -68,9 +73,34 @@ def gather(
     return made
 
 
-def check(bundle: Bundle) -> None:
+def check(made: Bundle | Read) -> None:
     """Raise `EvidenceError` if a bundle does not pass its recheck."""
-    found = Recheck(names.from_bytes(bundle.to_bytes()))()
+    read = made if isinstance(made, Read) else names.from_bytes(made.to_bytes())
+    found = Recheck(read)()
     wrong = [f"{one.part}: {one.text}" for one in found if one.status == DIFFERS]
     if wrong:
         raise EvidenceError(f"the evidence would not stand: {'; '.join(wrong)}")
+
+
+def add_report(path: Path, added: Mapping[str, Any]) -> tuple[bytes, bytes]:
+    """Make the report of a bundle, and write it into the bundle.
+
+    Args:
+        path: Of the bundle.
+        added: Fields of `report.Given` beside date and file.
+
+    Returns:
+        The report as JSON and as a page.
+
+    Raises:
+        EvidenceError: The bundle does not pass its recheck.
+    """
+    read = names.read(path)
+    old = {n: c for n, c in read.bundle.parts.items() if n not in (names.REPORT, names.PAGE)}
+    plain = dataclasses.replace(read.bundle, parts=old)
+    check(plain if old != read.bundle.parts else read)
+    facts = reports.facts(old, reports.given(path.name, **added))
+    made = reports.to_bytes(facts), page(facts).encode()
+    new = dataclasses.replace(plain, parts={**old, names.REPORT: made[0], names.PAGE: made[1]})
+    write_atomic(path, new.to_bytes())
+    return made

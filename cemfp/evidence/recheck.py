@@ -57,6 +57,8 @@ class Recheck:
         roots = self._part("authority", names.TSA_ROOT, vouched.authority)
         if commitment is not None:
             self._vouched(commitment, log, roots)
+        report = self._part("report", names.REPORT, self._report)
+        self._part("page", names.PAGE, lambda x: self._page(x, report))
         return self.found
 
     def _vouched(
@@ -168,6 +170,22 @@ class Recheck:
         wrong = opening.compare(fingerprint)
         expect(not wrong, "what was committed to", f"another: {', '.join(wrong[:9])}")
         return opening, f"all {len(opening.leaves)} leaves of the fingerprint were committed to"
+
+    def _report(self, content: bytes) -> tuple[dict[str, Any], str]:
+        from cemfp.evidence.reporting import check_report  # needs Jinja, which most bundles do not
+
+        read_object(content, "a report")
+        needed = {*names.NEEDED, names.COMMITMENT}
+        if needed & self.read.damaged.keys():
+            raise Skipped("another part, from which it follows, is wrong")
+        return check_report(self.read.bundle.parts), "it follows from the other parts"
+
+    def _page(self, content: bytes, report: dict[str, Any] | None) -> tuple[bytes, str]:
+        from cemfp.evidence.reporting import check_page
+
+        if report is None:
+            raise Skipped("the report, from which it follows, is wrong or missing")
+        return content, check_page(content, report)
 
 
 def _said(found: dict[str, Any]) -> str:

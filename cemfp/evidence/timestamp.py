@@ -52,6 +52,16 @@ class Timestamp:
         except (binascii.Error, ValueError):
             raise EvidenceError("expected a timestamp in base64. Received: other text.") from None
 
+    def says(self) -> str:
+        """The time in the answer, unchecked."""
+        import rfc3161_client as rfc3161
+
+        try:
+            decoded = rfc3161.decode_timestamp_response(self.response())
+            return decoded.tst_info.gen_time.astimezone(datetime.UTC).isoformat()
+        except (ValueError, OverflowError):
+            raise EvidenceError("expected a timestamp. Received: other bytes.") from None
+
     def check(self, content: bytes, roots: Sequence[Certificate]) -> datetime.datetime:
         """Return the time before which the content existed.
 

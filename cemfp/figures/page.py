@@ -48,6 +48,7 @@ nav li { break-inside: avoid; padding: .1rem 0; }
   figure img { max-height: 11cm; width: auto; }
   .scroll { overflow: visible; }
   table { font-size: 6.5pt; width: 100%; }
+  table.facts { font-size: 9pt; width: auto; }
   th, td { padding: .15em .3em; max-width: none; min-width: 0; overflow-wrap: break-word; }
   a { color: inherit; text-decoration: none; }
 }
