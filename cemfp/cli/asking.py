@@ -148,6 +148,7 @@ def kept_log(
         fingerprint: What is asked.
         suspect: As typed.
     """
+    from cemfp.evidence.asking import hash_of_questions
     from cemfp.suspects import NoAnswer, QueryLog
 
     path, name = asking.log, names.identity(suspect)
@@ -156,7 +157,7 @@ def kept_log(
     if path is None and names.is_remote(suspect):
         short = hashlib.sha256(name.encode()).hexdigest()[:8]
         path = file.with_name(f"{file.name}.{short}{SUFFIX}")
-    about = {"suspect": name, "fingerprint": _hash(fingerprint)}
+    about = {"suspect": name, "fingerprint": hash_of_questions(fingerprint)}
     with QueryLog(path, about) as log:
         known, before = len(log.answers), log.asked
         if path is not None:
@@ -219,12 +220,6 @@ def remembering(
 def facts(log: QueryLog) -> dict[str, Any]:
     """What a log says of itself, if it is in a file; JSON-able."""
     return {} if log.path is None else {"log": log.path, "queries_asked": log.asked}
-
-
-def _hash(fingerprint: Fingerprint) -> str:
-    """SHA-256 of what is asked and what it should be answered; a calibration changes neither."""
-    parts = [fingerprint.inputs, fingerprint.keys, fingerprint.controls]
-    return hashlib.sha256(b"".join(a.tobytes() for a in parts if a is not None)).hexdigest()
 
 
 def _say(text: str) -> None:

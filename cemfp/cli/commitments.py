@@ -151,15 +151,21 @@ def find(file: Path, path: Path | None = None) -> tuple[Commitment, Salts, str]:
     from cemfp.evidence import commitment as made
 
     part = made.RESERVE if file.suffix == f".{made.RESERVE}" else made.PUBLIC
-    if path is None:
-        whole = file.with_suffix("") if file.suffix[1:] in (made.PUBLIC, made.RESERVE) else file
-        path = beside(whole, COMMITMENT)
+    path = path or place_of(file)
     salts = path.with_suffix(SALTS)
     for needed in (path, salts):
         if not needed.is_file():
             raise Failure(f"{needed}: no such file; `cemfp commit` writes it")
     commitment = made.Commitment.from_bytes(path.read_bytes())
     return commitment, made.Salts.from_bytes(salts.read_bytes()), part
+
+
+def place_of(file: Path) -> Path:
+    """Return where `cemfp commit` puts the commitment to a fingerprint's file."""
+    from cemfp.evidence.commitment import PUBLIC, RESERVE
+
+    whole = file.with_suffix("") if file.suffix[1:] in (PUBLIC, RESERVE) else file
+    return beside(whole, COMMITMENT)
 
 
 def beside(file: Path, end: str) -> Path:

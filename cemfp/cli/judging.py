@@ -16,6 +16,7 @@ from cemfp.suspects import names
 from cemfp.suspects.resizing import Resize, Resized
 
 if TYPE_CHECKING:
+    from cemfp.cli.gathering import Evidence
     from cemfp.fingerprint.artifact import Fingerprint
     from cemfp.suspects import QueryLog, Suspect
     from cemfp.verification import Verdict
@@ -70,6 +71,7 @@ def judge(
     asking: Asking,
     *,
     controls: int | None,
+    evidence: Evidence | None = None,
     **settings: Any,
 ) -> Judged:
     """Open a suspect, ask it, and judge it.
@@ -81,6 +83,7 @@ def judge(
         means: How it takes its images.
         asking: How it is asked.
         controls: Control images; see `verification.verify`.
+        evidence: Where to keep all that the verdict rests on.
         settings: Those of `verification.make_rule`.
 
     Raises:
@@ -90,6 +93,8 @@ def judge(
 
     rule = verification.make_rule(loaded, **settings)
     shown = names.shown(suspect)
+    if evidence is not None:
+        asking = evidence.prepared(file, asking, suspect)
     with ask.kept_log(asking, file, loaded, suspect) as log:
         ask.check_budget(asking, log, loaded, controls, rule)
         opened = _open(suspect, loaded, means, asking, log)
@@ -99,6 +104,9 @@ def judge(
         if asking.budget is not None:
             ask.ask_first(loaded, opened, controls, rule)
         verdict = verification.verify(loaded, opened, controls=controls, **settings)
+        if evidence is not None:
+            used = {"controls": controls, **settings}
+            evidence.keep(file, loaded, suspect, opened, verdict, log, asking, used)
         facts = {"through": means.transforms, "fingerprint": file, "resized": _resized(opened)}
         return Judged(shown, verdict, facts={**facts, **ask.facts(log)})
 

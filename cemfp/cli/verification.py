@@ -12,6 +12,7 @@ import click
 from cemfp.cli import asking as ask
 from cemfp.cli import images, options, verdicts
 from cemfp.cli.asking import Asking
+from cemfp.cli.gathering import Evidence, keeping
 from cemfp.cli.judging import Judged, Means, check_transforms, class_order, judge
 from cemfp.cli.work import echo_json
 from cemfp.models.convention import Convention
@@ -91,6 +92,7 @@ BETWEEN = options.Number(0, 1, min_open=True, max_open=True)
     is_flag=True,
     help="Open a file that may run code even where this machine has no complete sandbox.",
 )
+@keeping
 @ask.asking
 @click.pass_context
 def verify(
@@ -109,6 +111,7 @@ def verify(
     method: Method | None,
     trust: bool,
     asking: Asking,
+    evidence: Evidence | None,
     **settings: Any,
 ) -> None:
     """Say whether SUSPECT is a copy of the model whose fingerprint is in FILE.
@@ -139,7 +142,7 @@ def verify(
 
     check_transforms(transforms)  # a slip of the pen shows before anything is opened
     order = None if labels is None else class_order(labels)
-    _check_together(suspects, asking, as_json=as_json, as_csv=as_csv)
+    _check_together(suspects, asking, evidence, as_json=as_json, as_csv=as_csv)
     loaded = Fingerprint.load(file)
     if controls is not None and 0 < controls < FEWEST:
         raise click.BadParameter(f"expected 0 or at least {FEWEST}: fewer show nothing.")
@@ -147,6 +150,7 @@ def verify(
     means = Means(convention, order, transforms, resize, trust)
     # Each at its share: then the rate holds for the chance that any innocent one is accused.
     settings |= {"alpha": alpha and alpha / len(suspects), "controls": controls}
+    settings["evidence"] = evidence
     # A suspect of the user's own may print, which does not belong into the verdict.
     with contextlib.redirect_stdout(sys.stderr):
         judged = _judge_all(suspects, file, loaded, means, asking, settings)
@@ -155,7 +159,12 @@ def verify(
 
 
 def _check_together(
-    suspects: tuple[str, ...], asking: Asking, *, as_json: bool, as_csv: bool
+    suspects: tuple[str, ...],
+    asking: Asking,
+    evidence: Evidence | None,
+    *,
+    as_json: bool,
+    as_csv: bool,
 ) -> None:
     """Refuse options that contradict each other."""
     if as_json and as_csv:
@@ -164,6 +173,8 @@ def _check_together(
         raise click.UsageError(
             f"--log is the log of one suspect. Received: {len(suspects)} suspects."
         )
+    if len(suspects) > 1 and evidence is not None:
+        raise click.UsageError(f"--evidence is on one suspect. Received: {len(suspects)} suspects.")
     if len(set(suspects)) < len(suspects):
         raise click.UsageError("expected suspects, each once. Received: one twice.")
 

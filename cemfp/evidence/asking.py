@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.metadata
 import inspect
 import json
 import platform
 from collections.abc import Mapping
 from typing import Any
-
-import numpy as np
-import PIL
 
 from cemfp import __version__
 from cemfp.evidence.problem import EvidenceError, expect, fields_of, read_object
@@ -24,6 +22,7 @@ from cemfp.suspects.transforms import Transformed
 from cemfp.verification import verify
 
 FORMAT = "cemfp asking 1"
+_TAKE_PART = ("numpy", "scipy", "pillow")
 LARGEST_SIDE, MOST_LAYERS = 1 << 14, 100
 
 
@@ -34,6 +33,7 @@ class Asking:
     Attributes:
         suspect: Its name, as shown to people.
         identity: Its name in the log.
+        sha256: Of its file, or of the hashes of its files; "" for one that has none.
         layers: What stood in front of it, the outermost first; see `describe`.
         takes: What it says of itself: `input_shape`, `classes`, `class_names`, null where it does
             not.
@@ -45,6 +45,7 @@ class Asking:
 
     suspect: str
     identity: str
+    sha256: str
     layers: tuple[dict[str, Any], ...]
     takes: dict[str, Any]
     options: dict[str, Any]
@@ -53,7 +54,7 @@ class Asking:
     versions: dict[str, Any] = dataclasses.field(default_factory=lambda: versions())
 
     def __post_init__(self) -> None:
-        for name in ("suspect", "identity"):
+        for name in ("suspect", "identity", "sha256"):
             text = getattr(self, name)
             expect(isinstance(text, str) and text.isprintable(), f"{name} as a text", text)
         for name in ("takes", "options", "limits", "log", "versions"):
@@ -123,7 +124,7 @@ def rebuild(described: tuple[dict[str, Any], ...], answers: Suspect) -> Suspect:
 def versions() -> dict[str, str]:
     """Versions of what takes part in the numbers."""
     found = {"cemfp": __version__, "python": platform.python_version()}
-    return {**found, "numpy": np.__version__, "pillow": PIL.__version__}
+    return found | {name: importlib.metadata.version(name) for name in _TAKE_PART}
 
 
 def hash_of_questions(fingerprint: Fingerprint) -> str:

@@ -102,20 +102,20 @@ def read(path: Path) -> Read:
 def from_bytes(data: bytes) -> Read:
     """Read a bundle's content; see `read`."""
     try:
-        members = stored_zip.unpack(data, most_bytes=MOST_BYTES, most_members=len(PARTS) + 2)
+        members, wrong = stored_zip.unpack(data, most_bytes=MOST_BYTES, most_members=len(PARTS) + 2)
     except stored_zip.ZipError as error:
         raise EvidenceError(f"expected a bundle of evidence. Received: {error}") from error
     missing = [name for name in (MANIFEST, MANIFEST_HASH, *NEEDED) if name not in members]
     expect(not missing, "a bundle of evidence", f"a ZIP without {', '.join(missing)}")
     unknown = sorted(members.keys() - {MANIFEST, MANIFEST_HASH, *PARTS})
     expect(not unknown, f"parts among {', '.join(PARTS)}", ", ".join(unknown))
-    damaged = {name: "damaged" for name, content in members.items() if content is None}
+    damaged = dict.fromkeys(sorted(wrong), "damaged")
     made, version, described = "", "", None
     try:
         made, version, described = _manifest(members)
     except EvidenceError as error:
         damaged[MANIFEST] = str(error)
-    parts = {name: members[name] or b"" for name in PARTS if name in members}
+    parts = {name: members[name] for name in PARTS if name in members}
     if described is not None:
         damaged |= _differences(parts, described)
     bundle = Bundle(parts, made, version)
@@ -124,9 +124,9 @@ def from_bytes(data: bytes) -> Read:
     return Read(bundle, damaged, hash_bytes(data), len(data))
 
 
-def _manifest(members: Mapping[str, bytes | None]) -> tuple[str, str, dict[str, Any]]:
+def _manifest(members: Mapping[str, bytes]) -> tuple[str, str, dict[str, Any]]:
     """Return date, version and the parts' description."""
-    content, digest = members[MANIFEST] or b"", members[MANIFEST_HASH]
+    content, digest = members[MANIFEST], members[MANIFEST_HASH]
     if digest != hash_bytes(content).encode():
         raise EvidenceError("it does not match its hash")
     said = read_object(content, "the manifest of a bundle")

@@ -31,6 +31,7 @@ def gather(
     log: bytes,
     *,
     shown: str,
+    sha256: str,
     options: Mapping[str, Any],
     limits: Mapping[str, Any],
     opening: Opening | None = None,
@@ -44,6 +45,7 @@ def gather(
         verdict: That followed.
         log: Content of the query log's file.
         shown: The suspect's name for people.
+        sha256: Of its files; "" for one that has none.
         options: Arguments that `verify` got.
         limits: Budget and the like; JSON-able.
         opening: Of the fingerprint's commitment.
@@ -55,7 +57,7 @@ def gather(
     layers, takes = describe(suspect)
     head, record = read_log(log)
     asking = Asking(
-        shown, head["suspect"], layers, takes, dict(options), dict(limits), in_log(record)
+        shown, head["suspect"], sha256, layers, takes, dict(options), dict(limits), in_log(record)
     )
     parts = {
         names.FINGERPRINT: fingerprint.to_bytes(),

@@ -148,7 +148,7 @@ def _dates(report: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def _over_models(verdict: Mapping[str, Any]) -> list[tuple[str, str]]:
     """What the verdict says about models, if it does."""
-    over = verdict.get("over_models")
+    over = verdict.get("models")
     if not isinstance(over, dict):
         return []
     return [(name.replace("_", " "), _text(value)) for name, value in over.items()]
@@ -179,6 +179,7 @@ def _details(report: Mapping[str, Any]) -> list[tuple[str, str]]:
 def _hashes(report: Mapping[str, Any]) -> list[tuple[str, str]]:
     commitment = report["commitment"] or {}
     rows = {
+        "suspect, SHA-256 of its files": report["suspect"]["sha256"],
         "source, SHA-256 of its weights": report["fingerprint"]["source_sha256"],
         "query log, last hash": report["suspect"]["log"]["chain"],
         "commitment, root": commitment.get("root"),

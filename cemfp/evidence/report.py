@@ -106,6 +106,7 @@ def facts(parts: Mapping[str, bytes], added: Given) -> dict[str, Any]:
         "scope": list(SCOPE),
         "suspect": {
             "name": asking.suspect,
+            "sha256": asking.sha256,
             "changes": list(asking.layers),
             "takes": asking.takes,
             "limits": asking.limits,

@@ -9,6 +9,7 @@ import numpy as np
 from cemfp.evidence.leaves import OF_AN_INPUT
 from cemfp.evidence.problem import EvidenceError, expect
 from cemfp.fingerprint.artifact import Fingerprint
+from cemfp.verification import choose_threshold
 
 
 def split(fingerprint: Fingerprint, reserve: int, seed: int) -> tuple[Fingerprint, Fingerprint]:
@@ -17,19 +18,21 @@ def split(fingerprint: Fingerprint, reserve: int, seed: int) -> tuple[Fingerprin
     Which inputs are kept back is drawn, so that both parts are alike but for chance.
 
     Args:
-        fingerprint: Without a calibration: scores on all inputs are not those of a part.
+        fingerprint: If it is calibrated, with the answers of each calibration model: scores and
+            threshold of a part follow from the answers on its inputs.
         reserve: Number of inputs to keep back.
         seed: Of the draw; it should be a secret.
 
     Raises:
-        EvidenceError: No input would be left, or there is a calibration.
+        EvidenceError: No input would be left, or there are scores without answers.
+        CalibrationError: No threshold follows for a part.
     """
     count = len(fingerprint)
     expect(0 < reserve < count, f"a reserve of 1 to {count - 1} inputs", reserve)
-    if fingerprint.calibration is not None:
+    if fingerprint.calibration is not None and fingerprint.surrogate_hits is None:
         raise EvidenceError(
-            "expected a fingerprint without calibration, whose scores are of all inputs. Received: "
-            "one with; take the file as it was before `cemfp calibrate`, and calibrate the parts."
+            "expected the answers of each calibration model. Received: their scores on all inputs, "
+            "which are not those of a part; calibrate again (cemfp calibrate)."
         )
     drawn = np.random.default_rng(seed).permutation(count)
     kept, back = np.sort(drawn[reserve:]), np.sort(drawn[:reserve])
@@ -40,4 +43,31 @@ def _part(fingerprint: Fingerprint, chosen: np.ndarray) -> Fingerprint:
     arrays = {name: getattr(fingerprint, name) for name in OF_AN_INPUT}
     parts = {name: array[chosen] for name, array in arrays.items() if array is not None}
     # What classes are short of was counted before.
-    return dataclasses.replace(fingerprint, shortfall={}, **parts)
+    plain = dataclasses.replace(
+        fingerprint,
+        shortfall={},
+        calibration=None,
+        surrogate_hits=None,
+        reference_hits=None,
+        **parts,
+    )
+    record = fingerprint.calibration
+    surrogates, references = fingerprint.surrogate_hits, fingerprint.reference_hits
+    if record is None or surrogates is None or references is None:
+        return plain
+    surrogates, references = (
+        np.ascontiguousarray(hits[:, chosen]) for hits in (surrogates, references)
+    )
+    above, below = (tuple(np.mean(x, axis=1).tolist()) for x in (surrogates, references))
+    threshold, rule = choose_threshold(above, below)
+    calibration = dataclasses.replace(
+        record,
+        surrogate_scores=above,
+        reference_scores=below,
+        threshold=threshold,
+        rule=rule,
+        queries=len(chosen),
+    )
+    return dataclasses.replace(
+        plain, calibration=calibration, surrogate_hits=surrogates, reference_hits=references
+    )

@@ -95,13 +95,14 @@ def unpack(data: bytes) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
 
 def _unzip(data: bytes) -> dict[str, bytes]:
     try:
-        members = stored_zip.unpack(data, most_bytes=MAX_FILE_BYTES, most_members=MAX_MEMBERS)
+        members, damaged = stored_zip.unpack(
+            data, most_bytes=MAX_FILE_BYTES, most_members=MAX_MEMBERS
+        )
     except stored_zip.ZipError as error:
         raise FingerprintError(f"the file is damaged or not a fingerprint: {error}") from error
-    whole = {name: content for name, content in members.items() if content is not None}
-    for name in members.keys() - whole.keys():
+    for name in damaged:
         raise FingerprintError(f"the file is damaged: {name!a} does not match its checksum.")
-    return whole
+    return members
 
 
 def _parse(content: bytes) -> dict[str, Any]:

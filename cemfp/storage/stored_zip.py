@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 # A ZIP cannot hold an earlier date; a fixed one makes equal content equal bytes.
 _NO_TIME = (1980, 1, 1, 0, 0, 0)
+_HEAD = 30  # bytes of a member's own header, before its name
 _ERRORS = (
     zipfile.BadZipFile,
     NotImplementedError,
@@ -37,7 +38,7 @@ def pack(members: Mapping[str, bytes]) -> bytes:
     return buffer.getvalue()
 
 
-def unpack(data: bytes, *, most_bytes: int, most_members: int) -> dict[str, bytes | None]:
+def unpack(data: bytes, *, most_bytes: int, most_members: int) -> tuple[dict[str, bytes], set[str]]:
     """Read a ZIP of unknown origin, believing no size before it is compared with what is there.
 
     Args:
@@ -46,7 +47,7 @@ def unpack(data: bytes, *, most_bytes: int, most_members: int) -> dict[str, byte
         most_members: It may have.
 
     Returns:
-        The contents by name, in their order; None for one that is damaged.
+        The contents by name, in their order, and the names of those that are damaged.
 
     Raises:
         ZipError: It is no ZIP, too large, or a member is compressed or there twice.
@@ -57,12 +58,15 @@ def unpack(data: bytes, *, most_bytes: int, most_members: int) -> dict[str, byte
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             entries = archive.infolist()
             _check(entries, len(data), most_members)
-            return {entry.filename: _content(archive, entry) for entry in entries}
+            found = {entry.filename: _content(archive, entry) for entry in entries}
     except ZipError:
         raise
     except _ERRORS as error:
         reason = (str(error) or type(error).__name__).splitlines()[0][:200]
         raise ZipError(f"damaged, cut short or no ZIP: {reason!a}.") from error
+    damaged = {name for name, content in found.items() if content is None}
+    as_it_is = {entry.filename: _raw(data, entry) for entry in entries if entry.filename in damaged}
+    return {name: as_it_is.get(name) or content or b"" for name, content in found.items()}, damaged
 
 
 def _check(entries: list[zipfile.ZipInfo], available: int, most_members: int) -> None:
@@ -76,6 +80,13 @@ def _check(entries: list[zipfile.ZipInfo], available: int, most_members: int) ->
         raise ZipError("expected members that are not compressed.")
     if sum(entry.file_size for entry in entries) > available:
         raise ZipError("the members claim more bytes than the file has.")
+
+
+def _raw(data: bytes, entry: zipfile.ZipInfo) -> bytes:
+    """What stands where a member should; its name and an extra field precede it."""
+    head = data[entry.header_offset : entry.header_offset + _HEAD]
+    start = entry.header_offset + _HEAD + sum(struct.unpack("<HH", head[-4:].ljust(4, b"\0")))
+    return data[start : start + entry.file_size]
 
 
 def _content(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes | None:

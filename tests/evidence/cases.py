@@ -43,6 +43,7 @@ def ask(fingerprint, answer, path, *, through_all=True, options=None, **more):
         verdict,
         path.read_bytes(),
         shown="python:their:answer",
+        sha256="",
         options=options,
         limits={"budget": None},
         **more,

@@ -43,4 +43,6 @@ def make():
         controls=np.tile(levels, (1, 2, 2, 1)),
         control_labels=np.arange(30) % 3,
         calibration=Calibration((0.9, 0.8), (0.1,), 0.45, "midpoint", ("a", "b"), ("c",), 10),
+        surrogate_hits=np.array([[1] * 9 + [0], [0, 0] + [1] * 8], np.uint8),
+        reference_hits=np.array([[0] * 9 + [1]], np.uint8),
     )

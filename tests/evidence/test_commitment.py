@@ -47,13 +47,21 @@ def test_each_field_is_in_a_leaf(fingerprint):
         "shortfall": {1: 2},
         "calibration": dataclasses.replace(fingerprint.calibration, threshold=0.5),
         "class_names": ("a", "b", "c"),
+        "surrogate_hits": fingerprint.surrogate_hits[::-1],
+        "reference_hits": np.roll(fingerprint.reference_hits, 1),
     }
     before = leaves_of(fingerprint)
     names = {field.name for field in dataclasses.fields(Fingerprint)}
     # Fixed by others: no other version, and no other domain with 8-bit inputs.
     assert names - changed.keys() == {"schema_version", "domain"}
     for name, value in changed.items():
-        assert leaves_of(dataclasses.replace(fingerprint, **{name: value})) != before, name
+        one = {name: value}
+        if name == "surrogate_hits":  # scores have to be those of the hits
+            scores = fingerprint.calibration.surrogate_scores[::-1]
+            one["calibration"] = dataclasses.replace(
+                fingerprint.calibration, surrogate_scores=scores
+            )
+        assert leaves_of(dataclasses.replace(fingerprint, **one)) != before, name
 
 
 def test_a_saved_fingerprint_has_the_same_leaves(fingerprint):
@@ -94,7 +102,9 @@ def test_all_of_it_can_be_shown(fingerprint):
 
 
 def test_single_inputs_of_any_part_can_be_shown(fingerprint):
-    plain = dataclasses.replace(fingerprint, calibration=None)
+    plain = dataclasses.replace(
+        fingerprint, calibration=None, surrogate_hits=None, reference_hits=None
+    )
     public, reserve = split(plain, 3, seed=1)
     assert (len(public), len(reserve)) == (7, 3)
     both = {image.tobytes() for part in (public, reserve) for image in part.inputs}
@@ -111,9 +121,21 @@ def test_single_inputs_of_any_part_can_be_shown(fingerprint):
         open_leaves(commitment, salts, public, part=RESERVE)
 
 
+def test_a_part_is_calibrated_by_the_answers_on_its_inputs(fingerprint):
+    parts = split(fingerprint, 4, seed=1)
+    for part in parts:
+        record, hits = part.calibration, part.surrogate_hits
+        assert record.surrogate_scores == tuple(hits.mean(axis=1)) and record.queries == len(part)
+        images = {image.tobytes(): place for place, image in enumerate(fingerprint.inputs)}
+        chosen = [images[image.tobytes()] for image in part.inputs]
+        np.testing.assert_array_equal(hits, fingerprint.surrogate_hits[:, chosen])
+    assert len(parts[0]) + len(parts[1]) == len(fingerprint)
+
+
 def test_scores_of_all_inputs_are_not_those_of_a_part(fingerprint):
-    with pytest.raises(EvidenceError, match="as it was before `cemfp calibrate`"):
-        split(fingerprint, 3, seed=0)
+    old = dataclasses.replace(fingerprint, surrogate_hits=None, reference_hits=None)
+    with pytest.raises(EvidenceError, match=r"calibrate again \(cemfp calibrate\)"):
+        split(old, 3, seed=0)
     with pytest.raises(EvidenceError, match="reserve of 1 to 9 inputs"):
         split(fingerprint, 10, seed=0)
 
