@@ -16,7 +16,7 @@ from cemfp.fingerprint.artifact import Fingerprint
 from cemfp.models.convention import Convention
 from cemfp.storage.files import hash_bytes
 from cemfp.suspects import Fed, Relabelled, Remembered, Resize, Resized, Suspect, layers
-from cemfp.suspects.querylog import Record
+from cemfp.suspects.record import Record
 from cemfp.suspects.resizing import METHODS
 from cemfp.suspects.transforms import Transformed
 from cemfp.verification import verify

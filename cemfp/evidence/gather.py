@@ -20,7 +20,7 @@ from cemfp.evidence.recheck import Recheck
 from cemfp.fingerprint.artifact import Fingerprint
 from cemfp.storage.files import write_atomic
 from cemfp.suspects import Suspect
-from cemfp.suspects.querylog import read_log
+from cemfp.suspects.record import read_log
 from cemfp.verification import Verdict
 
 

@@ -87,7 +87,7 @@ class Opening:
         read = fields_of(read_object(content, "an opening"), names, "an opening")
         expect(read["format"] == FORMAT, f"the format {FORMAT!r}", read["format"])
         commitment = Commitment.from_dict(read["commitment"])
-        expect(read["part"] in commitment.parts, "a part of the commitment", read["part"])
+        expect(read["part"] in list(commitment.parts), "a part of the commitment", read["part"])
         expect(isinstance(read["leaves"], list), "leaves", read["leaves"])
         return cls(commitment, read["part"], tuple(map(_leaf, read["leaves"])))
 

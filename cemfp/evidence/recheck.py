@@ -17,7 +17,7 @@ from cemfp.evidence.problem import EvidenceError, expect, read_object
 from cemfp.evidence.replay import differences, replay
 from cemfp.fingerprint.artifact import Fingerprint, FingerprintError
 from cemfp.suspects import LogError
-from cemfp.suspects.querylog import Record, read_log
+from cemfp.suspects.record import Record, read_log
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate

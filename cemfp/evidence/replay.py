@@ -12,7 +12,7 @@ from cemfp.evidence.asking import Asking, rebuild
 from cemfp.evidence.problem import EvidenceError, expect
 from cemfp.fingerprint.artifact import Fingerprint
 from cemfp.suspects import OutOfBudget, Suspect, SuspectError, layers
-from cemfp.suspects.querylog import Record
+from cemfp.suspects.record import Record
 from cemfp.suspects.remembered import digest, together
 from cemfp.verification import Verdict, verify
 

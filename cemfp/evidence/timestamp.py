@@ -72,7 +72,7 @@ class Timestamp:
         Raises:
             EvidenceError: It is of other content, or no authority below one of the roots signed it.
         """
-        return _checked(self.response(), content, roots, None)
+        return check_response(self.response(), content, roots)
 
 
 def stamp(
@@ -105,7 +105,7 @@ def stamp(
         error.args = (f"{names.shown(authority)}: {error}",)
         raise
     expect(len(reply.body) <= MOST_BYTES, f"at most {MOST_BYTES} bytes", len(reply.body))
-    _checked(reply.body, content, roots, request.nonce)
+    check_response(reply.body, content, roots, request.nonce)
     return Timestamp(names.shown(authority), base64.b64encode(reply.body).decode())
 
 
@@ -125,10 +125,20 @@ def read_roots(pem: bytes) -> list[Certificate]:
     return found
 
 
-def _checked(
-    response: bytes, content: bytes, roots: Sequence[Certificate], nonce: int | None
+def check_response(
+    response: bytes, content: bytes, roots: Sequence[Certificate], nonce: int | None = None
 ) -> datetime.datetime:
-    """Return the time that a response says, once everything about it is right."""
+    """Return the time that a response says, once everything about it is right.
+
+    Args:
+        response: Of RFC 3161, DER.
+        content: What was stamped.
+        roots: The certificates one trusts.
+        nonce: Of the request; None where it is not known any more.
+
+    Raises:
+        EvidenceError: Something about it is wrong.
+    """
     import rfc3161_client as rfc3161
 
     try:

@@ -312,7 +312,7 @@ def test_a_budget_that_ended_is_told_from_a_question_never_asked(whole, fingerpr
 def raise_from_log(content, asking, fingerprint):
     from cemfp.evidence.asking import Asking
     from cemfp.evidence.replay import reopen
-    from cemfp.suspects.querylog import read_log
+    from cemfp.suspects.record import read_log
 
     made = Asking.from_bytes(json.dumps(asking).encode())
     reopen(made, read_log(content)[1])(fingerprint.inputs)

@@ -55,7 +55,7 @@ def test_a_changed_answer_does_not_hold(stamped, roots):
     where = answer.index(b"Z", answer.index(b"\x18\x0f"))  # the end of its time, YYYYMMDDhhmmssZ
     answer[where - 1] ^= 1
     with pytest.raises(EvidenceError, match="does not hold"):
-        timestamp._checked(bytes(answer), CONTENT, roots, None)
+        timestamp.check_response(bytes(answer), CONTENT, roots)
 
 
 def test_answers_of_a_former_question_are_refused(authority, stamped, roots):

@@ -8,7 +8,7 @@ import pytest
 
 from cemfp.suspects import LogError, QueryLog, Remembered
 from cemfp.suspects.chain import chained, unchained
-from cemfp.suspects.querylog import read_log
+from cemfp.suspects.record import read_log
 
 ABOUT = {"suspect": "any", "fingerprint": "ab" * 32}
 IMAGES = np.arange(4 * 4, dtype=np.float32).reshape(4, 2, 2, 1) / 15

@@ -40,6 +40,11 @@ def load_yaml(path: Path) -> Api:
     """
     with path.open("rb") as file:
         content = file.read(MOST_BYTES + 1)
+    return parse_yaml(content)
+
+
+def parse_yaml(content: bytes) -> Api:
+    """Read a description's content; see `load_yaml`."""
     if len(content) > MOST_BYTES:
         raise SuspectError(f"expected a description of at most {MOST_BYTES >> 20} MiB.")
     return _api(_parse(content))
