@@ -30,9 +30,9 @@ def read_object(content: bytes, what: str) -> dict[str, Any]:
     """
     expect(len(content) <= LARGEST_JSON, f"{what} of at most {LARGEST_JSON} bytes", len(content))
     try:
-        value = json.loads(content.decode(), parse_constant=_refuse)
+        value = json.loads(content.decode(), parse_constant=_refuse, object_pairs_hook=_once)
     except (ValueError, RecursionError):
-        raise EvidenceError(f"expected {what}. Received: no JSON.") from None
+        raise EvidenceError(f"expected {what}. Received: no JSON, or a key twice.") from None
     expect(isinstance(value, dict), what, type(value).__name__)
     return value
 
@@ -55,6 +55,14 @@ def hexadecimal(value: Any, what: str, size: int | None = None) -> bytes:
 def is_index(value: Any, count: int = 1 << 31) -> bool:
     """Whether it is a whole number from 0 to below `count`."""
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < count
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Refuse a key that is there twice: one reader would believe the first, another the last."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key twice")
+    return found
 
 
 def _refuse(name: str) -> None:

@@ -32,14 +32,15 @@ def unchained(line: bytes, before: str) -> tuple[Any, str] | None:
     """Return what a line says, and its chain; None if it is none, or does not follow `before`.
 
     Raises:
-        ValueError: It follows, and is no JSON.
-        RecursionError: It is nested too deeply.
+        ValueError, RecursionError: It follows, and is no JSON, or is nested too deeply.
     """
     link = _LINK.fullmatch(line[-_LINK_BYTES:])
     content = line[:-_LINK_BYTES] + b"}"
     if link is None or link[1].decode() != _hash(before, content):
         return None
-    return json.loads(content), link[1].decode()
+    value = json.loads(content)
+    # Spelt otherwise it may have a key twice, of which others would believe the first.
+    return (value, link[1].decode()) if json.dumps(value).encode() == content else None
 
 
 def _hash(before: str, content: bytes) -> str:

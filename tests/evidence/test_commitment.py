@@ -190,6 +190,12 @@ def test_other_files_are_refused(fingerprint, field, value):
         Commitment.from_dict({**said, field: value})
 
 
+def test_a_key_that_is_there_twice_is_refused(fingerprint):
+    text = commit({PUBLIC: fingerprint})[0].to_bytes()
+    with pytest.raises(EvidenceError, match="a key twice"):
+        Commitment.from_bytes(text.replace(b"{", b'{"made": "2020-01-01T00:00:00+00:00",', 1))
+
+
 def test_a_signature_holds_for_this_commitment_alone(fingerprint, pem):
     commitment, _ = commit({PUBLIC: fingerprint})
     signature = signing.sign(signing.read_key(pem[0], "secret"), commitment.body)

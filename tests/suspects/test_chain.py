@@ -98,6 +98,12 @@ def test_a_log_without_hashes_is_refused_and_left_as_it_is(tmp_path):
     assert path.read_bytes() == old
 
 
+def test_a_key_that_is_there_twice_is_refused():
+    content = b'{"a": 1, "a": 2}'
+    chain = hashlib.sha256(content).hexdigest()
+    assert unchained(content[:-1] + f', "chain": "{chain}"}}\n'.encode(), "") is None
+
+
 @pytest.mark.parametrize("content", [b"", b"\n", b"[]", b"{}", b"\xff" * 100, b"[" * 100_000])
 def test_what_is_no_log_is_refused(content):
     with pytest.raises(LogError, match="Received: another file"):
