@@ -69,8 +69,6 @@ def main(debug: bool) -> None:
 
 for command in (
     *(train, pretrained, evaluate, fingerprint, calibrate, power, verify),
-    *(keygen, commit, open_inputs),
-    *(keygen, commit, open_inputs, recheck),
     *(keygen, commit, open_inputs, recheck, report),
     *(attack, detect, data, inspect, suspect, models, protect, demo, study),
 ):
