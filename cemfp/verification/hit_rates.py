@@ -1,7 +1,7 @@
 """How often known models answer each input's key, and the log-likelihood ratio that follows.
 
 A *hit* is an answer that is the key. Rates are posterior means: few models say little about one
-input, so each input borrows from the others through a beta prior that is fitted over the inputs.
+input, so each input borrows from the others through a prior that is learned over the inputs.
 """
 
 from __future__ import annotations
@@ -16,11 +16,16 @@ Floats = NDArray[np.float64]
 _LEAST_WEIGHT, _FIRST_WEIGHT, _MOST_WEIGHT = 0.1, 10.0, 1e4
 
 
-class Beta(NamedTuple):
-    """A beta distribution of rates: `a` and `b` as hits and misses seen beforehand."""
+# Of the beta distributions that a prior over inputs is made of: from each input its own, to all
+# alike as far as a hundred models could tell.
+_MEANS, _WEIGHTS = np.linspace(0.025, 0.975, 20), np.geomspace(0.5, 100, 12)
 
-    a: float
-    b: float
+
+class Beta(NamedTuple):
+    """A beta distribution of rates, or an array of them: `a` hits and `b` misses beforehand."""
+
+    a: float | Floats
+    b: float | Floats
 
 
 def fit_beta_binomial(hits: ArrayLike, trials: int) -> Beta:
@@ -64,7 +69,13 @@ def fit_beta_binomial(hits: ArrayLike, trials: int) -> Beta:
 
 
 def beta_binomial_log_mass(hits: ArrayLike, trials: int, beta: Beta) -> Floats:
-    """Log probability of each count (N,) of `trials`, if the rate is drawn from `beta`."""
+    """Log probability of each count of `trials`, if the rate is drawn from `beta`.
+
+    Args:
+        hits: Counts, of a shape that goes with those of `beta`.
+        trials: Of each count.
+        beta: How rates are distributed.
+    """
     from scipy.special import betaln, gammaln
 
     counts = np.asarray(hits, np.float64)
@@ -73,37 +84,63 @@ def beta_binomial_log_mass(hits: ArrayLike, trials: int, beta: Beta) -> Floats:
     return choose + seen - betaln(beta.a, beta.b)
 
 
-def smoothed(hits: ArrayLike, models: int, prior: Beta) -> Floats:
-    """Posterior mean of each input's rate, (hits + a) / (models + a + b), in (0, 1).
+class Prior(NamedTuple):
+    """How rates differ from input to input: a mixture of beta distributions.
 
-    Args:
-        hits: How many models answered the key, any shape.
-        models: How many there are; 0 gives the prior's mean.
-        prior: From `prior_over_inputs`.
+    Attributes:
+        a, b: Of each distribution (H,).
+        weights: Of each (H,), sums to 1.
     """
-    return (np.asarray(hits, np.float64) + prior.a) / (models + prior.a + prior.b)
+
+    a: Floats
+    b: Floats
+    weights: Floats
+
+    def posterior_mean(self, hits: ArrayLike, models: int) -> Floats:
+        """Mean of each input's rate once it is known how many of `models` answered the key.
+
+        Args:
+            hits: How many did, any shape.
+            models: How many there are; 0 gives the prior's mean.
+
+        Returns:
+            Rates in (0, 1), of the same shape.
+        """
+        array = np.asarray(hits)
+        counts, places = np.unique(array, return_inverse=True)  # few differ
+        means = (counts[:, None] + self.a) / (models + self.a + self.b)
+        return np.sum(self.weights * means, axis=1)[places].reshape(array.shape)
 
 
-def prior_over_inputs(hits: ArrayLike) -> Beta:
-    """Fit how rates differ from input to input, from hits (models, n).
+def prior_over_inputs(hits: ArrayLike) -> Prior:
+    """Learn how rates differ from input to input, from hits (models, n).
 
+    Means and weights of the beta distribution are not estimated but weighed by how likely they make
+    the hits: with few models many fit, and a single one would claim to know rates that it does not.
     It does not depend on the order of the models: leaving one out of the counts, but not of the
     prior, treats all of them alike.
     """
     array = np.asarray(hits)
-    return fit_beta_binomial(array.sum(axis=0), len(array))
+    counts, times = np.unique(array.sum(axis=0), return_counts=True)
+    means, sizes = (grid.ravel() for grid in np.meshgrid(_MEANS, _WEIGHTS))
+    a, b = means * sizes, (1 - means) * sizes
+    likely = beta_binomial_log_mass(counts[:, None], len(array), Beta(a, b))
+    evidence = np.sum(times[:, None] * likely, axis=0)
+    weights = np.exp(evidence - evidence.max())
+    return Prior(a, b, weights / weights.sum())
 
 
 def rates(hits: ArrayLike) -> Floats:
     """Rate of each input (n,), from the hits (models, n) of known models."""
     array = np.asarray(hits)
-    return smoothed(array.sum(axis=0), len(array), prior_over_inputs(array))
+    return prior_over_inputs(array).posterior_mean(array.sum(axis=0), len(array))
 
 
 def rates_without_each(hits: ArrayLike) -> Floats:
     """Rates (models, n): line j from all models but j, so that j is no judge of its own case."""
     array = np.asarray(hits, np.int64)
-    return smoothed(array.sum(axis=0) - array, len(array) - 1, prior_over_inputs(array))
+    prior = prior_over_inputs(array)
+    return prior.posterior_mean(array.sum(axis=0) - array, len(array) - 1)
 
 
 def log_likelihood_ratio(

@@ -18,9 +18,8 @@ from cemfp.verification.hit_rates import (
     Floats,
     beta_binomial_log_mass,
     log_likelihood_ratio,
-    prior_over_inputs,
     rates,
-    smoothed,
+    rates_without_each,
 )
 
 _TIE = 1e-9  # of scores that differ by rounding only
@@ -56,8 +55,7 @@ def scores_among(
         reference_hits: And of the calibration references (m, n).
     """
     bag = np.vstack([np.asarray(suspect_hits), np.asarray(reference_hits)]).astype(np.int64)
-    others = smoothed(bag.sum(axis=0) - bag, len(bag) - 1, prior_over_inputs(bag))
-    scores = log_likelihood_ratio(bag, rates(surrogate_hits), others)
+    scores = log_likelihood_ratio(bag, rates(surrogate_hits), rates_without_each(bag))
     return float(scores[0]), scores[1:]
 
 

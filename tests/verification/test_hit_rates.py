@@ -10,13 +10,13 @@ from hypothesis.extra import numpy as arrays
 
 from cemfp.verification.hit_rates import (
     Beta,
+    Prior,
     beta_binomial_log_mass,
     fit_beta_binomial,
     log_likelihood_ratio,
     prior_over_inputs,
     rates,
     rates_without_each,
-    smoothed,
 )
 
 HITS = arrays.arrays(
@@ -30,10 +30,23 @@ def test_beta_binomial_mass_by_hand():
     assert np.exp(beta_binomial_log_mass([0, 1], 1, Beta(1, 2))) == pytest.approx([2 / 3, 1 / 3])
 
 
-def test_smoothed_by_hand():
-    # (2 + 1) / (4 + 1 + 2) = 3/7; without models the prior's mean, 1/3.
-    assert smoothed([2, 0], 4, Beta(1, 2)) == pytest.approx([3 / 7, 1 / 7])
-    assert smoothed(0, 0, Beta(1, 2)) == pytest.approx(1 / 3)
+def test_posterior_means_by_hand():
+    # Beta(1, 2): (2 + 1) / (4 + 1 + 2) = 3/7; without models the prior's mean, 1/3.
+    one = Prior(np.array([1.0]), np.array([2.0]), np.array([1.0]))
+    assert one.posterior_mean([2, 0], 4) == pytest.approx([3 / 7, 1 / 7])
+    assert one.posterior_mean(0, 0) == pytest.approx(1 / 3)
+    # Half Beta(1, 2), half Beta(3, 1): (3/7 + 5/8) / 2.
+    two = Prior(np.array([1.0, 3.0]), np.array([2.0, 1.0]), np.array([0.5, 0.5]))
+    assert two.posterior_mean(2, 4) == pytest.approx((3 / 7 + 5 / 8) / 2)
+
+
+def test_the_prior_learns_whether_inputs_differ():
+    """Ten models: inputs that all or none answer stay apart, inputs alike share one rate."""
+    rng = np.random.default_rng(0)
+    apart = rates(np.tile([1] * 10 + [0] * 10, (10, 1)))
+    assert apart[:10].min() > 0.9 and apart[10:].max() < 0.1
+    alike = rates(rng.random((10, 60)) < 0.5)
+    assert alike.max() - alike.min() < 0.25  # of shares that reach from 0.1 to 0.9
 
 
 def test_log_likelihood_ratio_by_hand():
@@ -76,4 +89,6 @@ def test_rates_are_rates_and_treat_models_alike(hits):
     np.testing.assert_allclose(rates_without_each(hits[::-1])[::-1], without, rtol=1e-9)
     # A model's own rates do not depend on its answers but through the common prior.
     prior = prior_over_inputs(hits)
-    np.testing.assert_allclose(without[0], smoothed(hits[1:].sum(axis=0), len(hits) - 1, prior))
+    np.testing.assert_allclose(
+        without[0], prior.posterior_mean(hits[1:].sum(axis=0), len(hits) - 1)
+    )
