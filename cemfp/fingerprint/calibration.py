@@ -11,6 +11,8 @@ import numpy as np
 from cemfp.fingerprint.fields import expect, is_count, is_number
 
 _SAME_SHARE = 1e-9  # two roundings of one share
+# A thousand models times ten thousand inputs: a verdict's arrays stay far below a gigabyte.
+MAX_HITS = 10_000_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,6 +108,7 @@ def checked_hits(
 
 def _hits(name: str, values: np.ndarray, count: int, scores: Sequence[float]) -> np.ndarray:
     array = np.array(values)
+    expect(array.size <= MAX_HITS, f"{name} of at most {MAX_HITS} answers", array.size)
     expect(
         array.shape == (len(scores), count) and array.dtype.kind in "bu",
         f"{name} of {len(scores)} models times {count} inputs, 0 or 1",

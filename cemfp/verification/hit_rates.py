@@ -14,8 +14,6 @@ from numpy.typing import ArrayLike, NDArray
 Floats = NDArray[np.float64]
 # Of a fitted beta distribution: between "all alike" and "each its own", as far as hits can tell.
 _LEAST_WEIGHT, _FIRST_WEIGHT, _MOST_WEIGHT = 0.1, 10.0, 1e4
-
-
 # Of the beta distributions that a prior over inputs is made of: from each input its own, to all
 # alike as far as a hundred models could tell.
 _MEANS, _WEIGHTS = np.linspace(0.025, 0.975, 20), np.geomspace(0.5, 100, 12)

@@ -309,6 +309,7 @@ def test_hits_of_calibration_models_survive_the_file():
         ({"reference_hits": np.array([[0, 1, 0]], np.float32)}, "0 or 1"),
         ({"surrogate_hits": np.array([[2, 0, 0], [1, 1, 1]], np.uint8)}, "of 0 and 1"),
         ({"surrogate_hits": np.zeros(3, np.uint8)}, "2 models times 3 inputs"),
+        ({"surrogate_hits": np.zeros(10_000_001, np.uint8)}, "at most 10000000 answers"),
     ],
 )
 def test_hits_that_cannot_be_are_refused(changes, message):

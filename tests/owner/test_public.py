@@ -13,7 +13,7 @@ import cemfp
 from cemfp.data import load
 from cemfp.fingerprint.artifact import Fingerprint as Artifact
 from cemfp.models.classifier import Classifier
-from cemfp.verification import Decision
+from cemfp.verification import Decision, VerificationError
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +53,9 @@ def test_a_fingerprint_is_loaded_asked_and_saved(own, tiny_zoo, tmp_path):
     grey = tf.keras.Sequential([tf.keras.layers.Rescaling(1 / 255), source.model])
     grey.build((None, 8, 8, 1))
     assert held.verify(grey, threshold=0.5, scale=255).decision is Decision.MATCH
+    assert held.verify(source, threshold=0.5, max_queries=9).queries == 9
+    with pytest.raises(VerificationError, match="calibrate it again"):
+        held.verify(source, threshold=0.5, alpha=0.1)
     held.save(tmp_path / "again.cemfp")
     assert (tmp_path / "again.cemfp").read_bytes() == path.read_bytes()
 
