@@ -79,7 +79,8 @@ class OverModels:
 
     def __str__(self) -> str:
         models = f"{self.references} independent model{'s' * (self.references != 1)}"
-        return f"p = {self.p_value:.2g} over {models} ({self.rule}); {self.support}"
+        assumed = "without that assumption " if self.rule == E_PROCESS else ""
+        return f"p = {self.p_value:.2g} over {models} ({self.rule}); {assumed}{self.support}"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -80,6 +80,7 @@ def test_a_copy_needs_few_queries(calibrated):
     assert verdict.interval == (0.0, 1.0)  # of a number that the answers chose nothing is claimed
     assert "1/alpha = 20" in verdict.reason and "m = 4 references" in verdict.reason
     assert "\n" not in verdict.reason and models.beta_binomial_p_value is None
+    assert "(e-process); without that assumption m = 4 supports" in str(models)
 
 
 def test_an_independent_model_is_cleared_in_few_queries(calibrated):
