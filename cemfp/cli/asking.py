@@ -136,6 +136,18 @@ def reaching(function: Callable[..., Any]) -> Callable[..., Any]:
     return _with(("rate", "deadline", "headers", "timeout", "output"), function)
 
 
+def check_reach(asking: Asking, suspects: Sequence[str]) -> None:
+    """Refuse options of HTTP requests where no suspect gets any."""
+    if any(map(names.is_remote, suspects)):
+        return
+    typed = {"--header": bool(asking.headers), "--timeout": asking.timeout != TIMEOUT}
+    if said := [name for name, is_typed in typed.items() if is_typed]:
+        raise click.UsageError(
+            f"expected an address, or a .yaml description of one, with {' and '.join(said)}. "
+            f"Received: {', '.join(map(names.shown, suspects))}, which gets no HTTP requests."
+        )
+
+
 @contextlib.contextmanager
 def kept_log(
     asking: Asking, file: Path, fingerprint: Fingerprint, suspect: str

@@ -95,7 +95,7 @@ def judge(
     shown = names.shown(suspect)
     if evidence is not None:
         asking = evidence.prepared(file, asking, suspect)
-    with ask.kept_log(asking, file, loaded, suspect) as log:
+    with ask.kept_log(asking, file, loaded, suspect) as log, names.named(suspect):
         ask.check_budget(asking, log, loaded, controls, rule)
         opened = _open(suspect, loaded, means, asking, log)
         if means.convention is None:
@@ -148,7 +148,9 @@ def _open(
     if means.order is not None:
         opened = Relabelled(opened, means.order)
     elif named is not opened:
-        click.echo(f"{suspect}: its classes are put in the fingerprint's order", err=True)
+        click.echo(
+            f"{names.shown(suspect)}: its classes are put in the fingerprint's order", err=True
+        )
         opened = named
     if means.transforms:
         from cemfp.suspects.transforms import through

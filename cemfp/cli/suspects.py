@@ -63,7 +63,6 @@ def probe(
     import dataclasses
 
     from cemfp.storage.files import write_atomic
-    from cemfp.suspects import SuspectError
     from cemfp.suspects.network import opening
     from cemfp.suspects.network.probe import probe as ask_once
 
@@ -72,12 +71,9 @@ def probe(
         check_file(out)
         if out.suffix not in names.DESCRIPTIONS:
             raise click.UsageError(f"expected a .yaml file as --out. Received: {out}.")
-    try:
+    with names.named(address):
         remote = opening.open_remote(address, asking.connection())
         found = ask_once(remote, shape)
-    except SuspectError as error:
-        error.args = (f"{names.shown(address)}: {error}",)
-        raise
     if out is not None:
         from cemfp.suspects.network.description import dump_yaml
 

@@ -143,6 +143,7 @@ def verify(
     check_transforms(transforms)  # a slip of the pen shows before anything is opened
     order = None if labels is None else class_order(labels)
     _check_together(suspects, asking, evidence, as_json=as_json, as_csv=as_csv)
+    ask.check_reach(asking, suspects)
     loaded = Fingerprint.load(file)
     if controls is not None and 0 < controls < FEWEST:
         raise click.BadParameter(f"expected 0 or at least {FEWEST}: fewer show nothing.")

@@ -6,6 +6,7 @@ the package may move.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,8 @@ from cemfp.owner.protect import Protected
 from cemfp.owner.protect import protect as carry_out
 from cemfp.removal import REMOVALS, Removal, Thief, remove
 from cemfp.storage.files import hash_bytes, write_atomic
-from cemfp.suspects import Fed, Suspect, open_suspect
+from cemfp.suspects import Fed, Suspect, matched, open_suspect
+from cemfp.suspects.names import named
 from cemfp.verification import Verdict, verify
 
 # A path or address, a Keras model, a `Classifier`, or a function of images (n, h, w, c).
@@ -74,22 +76,30 @@ class Fingerprint(artifact.Fingerprint):
             SuspectError: It does not fit or gave no usable answer.
         """
         convention = Convention(scale, offset, bgr)
-        opened = _suspect(suspect, convention, self)
-        return verify(
-            self,
-            opened,
-            threshold=threshold,
-            confidence=confidence,
-            controls=controls,
-            alpha=alpha,
-            max_queries=max_queries,
-        )
+        with named(str(suspect)) if isinstance(suspect, str | Path) else contextlib.nullcontext():
+            opened = _suspect(suspect, convention, self)
+            return verify(
+                self,
+                opened,
+                threshold=threshold,
+                confidence=confidence,
+                controls=controls,
+                alpha=alpha,
+                max_queries=max_queries,
+            )
 
 
 def _suspect(suspect: Model, convention: Convention, asked: artifact.Fingerprint) -> Suspect:
     if isinstance(suspect, str | Path):
         shape, classes = asked.inputs.shape[1:], asked.classes
-        return open_suspect(str(suspect), input_shape=shape, classes=classes, convention=convention)
+        opened = open_suspect(
+            str(suspect),
+            input_shape=shape,
+            classes=classes,
+            convention=convention,
+            class_names=asked.class_names,
+        )
+        return matched(opened, asked.class_names)
     if isinstance(suspect, Classifier):
         return suspect.predict_labels
     if isinstance(suspect, tf.keras.Model):

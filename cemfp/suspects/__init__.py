@@ -34,7 +34,7 @@ from cemfp.suspects.base import (
     one_line,
 )
 from cemfp.suspects.feeding import Fed, Relabelled, layers, matched
-from cemfp.suspects.names import DESCRIPTIONS, is_address, shown
+from cemfp.suspects.names import DESCRIPTIONS, is_address, named
 from cemfp.suspects.network.connection import Connection
 from cemfp.suspects.openers import (
     open_api,
@@ -120,34 +120,34 @@ def open_suspect(
     Raises:
         SuspectError: It cannot be opened or does not fit; one line that begins with `spec`.
     """
-    try:
-        kind, target = _kind(spec)
-        if kind == "classifier" and convention != UNIT:
-            raise SuspectError(
-                "a classifier directory scales its inputs itself: leave the scale option out."
-            )
-        if not convention.fits(input_shape[-1]):
-            raise SuspectError(
-                f"expected options for {input_shape[-1]} channels. Received: {convention}."
-            )
-        reach = connection or Connection()
-        wanted = input_shape if resize is None else resize.shape(input_shape)
-        settings = {"input_shape": list(wanted), "output": reach.output}
-        suspect = _open(kind, target, settings, reach, trust=trust)
-        as_files = getattr(suspect, "pictures", False)
-        if as_files and convention != UNIT:
-            raise SuspectError("images are sent as files: leave the scale option out.")
-        shape = input_shape if resize is None else resize.shape(input_shape, suspect)
-        check_fits(suspect, shape, classes)
-        if kind not in ("classifier", "http", "api"):
-            suspect = Worded(suspect, classes, class_names)
-        suspect = suspect if around is None else around(suspect)
-    except SuspectError as error:
-        error.args = (f"{shown(spec)}: {error}",)
-        raise
-    # Foreign files and modules fail in any way, leaving the program with status 0 included.
-    except (Exception, SystemExit) as error:
-        raise SuspectError(f"{shown(spec)}: cannot be opened: {one_line(error)}") from error
+    with named(spec):
+        try:
+            kind, target = _kind(spec)
+            if kind == "classifier" and convention != UNIT:
+                raise SuspectError(
+                    "a classifier directory scales its inputs itself: leave the scale option out."
+                )
+            if not convention.fits(input_shape[-1]):
+                raise SuspectError(
+                    f"expected options for {input_shape[-1]} channels. Received: {convention}."
+                )
+            reach = connection or Connection()
+            wanted = input_shape if resize is None else resize.shape(input_shape)
+            settings = {"input_shape": list(wanted), "output": reach.output}
+            suspect = _open(kind, target, settings, reach, trust=trust)
+            as_files = getattr(suspect, "pictures", False)
+            if as_files and convention != UNIT:
+                raise SuspectError("images are sent as files: leave the scale option out.")
+            shape = input_shape if resize is None else resize.shape(input_shape, suspect)
+            check_fits(suspect, shape, classes)
+            if kind not in ("classifier", "http", "api"):
+                suspect = Worded(suspect, classes, class_names)
+            suspect = suspect if around is None else around(suspect)
+        except SuspectError:
+            raise
+        # Foreign files and modules fail in any way, leaving the program with status 0 included.
+        except (Exception, SystemExit) as error:
+            raise SuspectError(f"cannot be opened: {one_line(error)}") from error
     suspect = suspect if kind == "classifier" or as_files else Fed(suspect, convention)
     return suspect if shape == tuple(input_shape) else Resized(suspect, shape, resize)
 
@@ -189,6 +189,8 @@ _ENDINGS = ", ".join([*FILES, DESCRIPTIONS[0]])
 def _open(
     kind: str, target: str, settings: dict[str, Any], connection: Connection, *, trust: bool
 ) -> Suspect:
+    if connection.output is not None and kind in ("classifier", "python", "api"):
+        raise SuspectError("its output cannot be chosen: leave --output out.")
     if kind in ("http", "api"):
         return {"http": open_http, "api": open_api}[kind](target, connection)
     if kind in ("classifier", "python"):

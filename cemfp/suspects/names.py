@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
+from collections.abc import Iterator
 from pathlib import Path
+
+from cemfp.suspects.base import SuspectError
 
 ADDRESSES = ("http://", "https://")
 DESCRIPTIONS = (".yaml", ".yml")
@@ -25,6 +29,18 @@ def shown(spec: str) -> str:
     if not is_address(spec):
         return spec
     return re.sub(r"//[^/]*@", "//", re.split("[?#]", spec, maxsplit=1)[0])
+
+
+@contextlib.contextmanager
+def named(spec: str) -> Iterator[None]:
+    """Begin each `SuspectError` of the block with the suspect's name, unless it has it."""
+    start = f"{shown(spec)}: "
+    try:
+        yield
+    except SuspectError as error:
+        if not str(error).startswith(start):
+            error.args = (f"{start}{error}",)
+        raise
 
 
 def identity(spec: str) -> str:

@@ -15,6 +15,7 @@ from cemfp.models.directory import ClassifierConfig
 from cemfp.models.roles import Origin, Role
 from cemfp.suspects.base import Suspect, answer_scores
 from cemfp.suspects.feeding import Fed
+from cemfp.suspects.names import named
 from cemfp.suspects.querylog import QueryLog
 from cemfp.suspects.remembered import Remembered
 
@@ -109,7 +110,8 @@ class AskedSource:
 
     def _logits(self, fed: Fed, images: np.ndarray) -> np.ndarray:
         scale = np.float32(255 if images.dtype == np.uint8 else 1)
-        answer = answer_scores(fed, images.astype(np.float32) / scale, self.classes)
+        with named(self.name):
+            answer = answer_scores(fed, images.astype(np.float32) / scale, self.classes)
         return as_logits(answer, self.classes)
 
     def _with_log(self, use: Callable[[QueryLog], Any]) -> Any:

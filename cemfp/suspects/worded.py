@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 
 from cemfp.suspects.base import Suspect, SuspectError, read_answer
-from cemfp.suspects.network.answers import read_guesses
+from cemfp.suspects.network.answers import UnknownName, read_guesses
+
+SHOWN = 5
 
 
 class Worded:
@@ -49,7 +51,25 @@ class Worded:
                 f"expected {len(images)} answers of the suspect. Received: {_shown(answer)}."
             )
         rows = answer.tolist() if isinstance(answer, np.ndarray) else list(answer)
-        return read_guesses(rows, self.names or None)
+        try:
+            return read_guesses(rows, self.names or None)
+        except UnknownName:
+            # What a stranger's file says may be what it read here: it is not repeated.
+            raise SuspectError(self._expected()) from None
+
+    def _expected(self) -> str:
+        """Say what a suspect's words have to be."""
+        if not self.names:
+            return (
+                "expected numbers from the suspect, since the fingerprint has no names of its "
+                "classes. Received: words; a python:module:function of yours can turn them into "
+                "the fingerprint's labels."
+            )
+        shown = ", ".join(self.names[:SHOWN]) + (", ..." if len(self.names) > SHOWN else "")
+        return (
+            f"expected words of the suspect among the fingerprint's {len(self.names)} class names, "
+            f"{shown}. Received: another word; a python:module:function of yours can translate it."
+        )
 
     def _numbers(self, answer: np.ndarray) -> np.ndarray:
         """Return the first of best guesses that are labels."""

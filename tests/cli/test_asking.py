@@ -79,3 +79,21 @@ def test_the_log_of_another_suspect_is_refused(verify, tmp_path):
     refused = verify("--log", "log")
     assert refused.exit_code == 2 and "the log of this fingerprint" in refused.stderr
     assert len(refused.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("typed", [("--header", "X-Any: 1"), ("--timeout", 5), ("--output", "y")])
+def test_options_of_other_suspects_are_refused(verify, tmp_path, typed):
+    refused = verify(*typed)
+    assert refused.exit_code == 2 and typed[0] in refused.stderr and SPEC in refused.stderr
+    assert asked(tmp_path) == []
+
+
+def test_an_error_of_an_answer_names_the_suspect(verify, tmp_path):
+    spec = "python:their_other_model:answer"
+    code = "def answer(images):\n    return [7] * len(images)\n"
+    (tmp_path / "their_other_model.py").write_text(code)
+    arguments = ["verify", "ten.cemfp", spec, "--threshold", "0.3"]
+    refused = CliRunner().invoke(main, arguments)
+    assert refused.exit_code == 2
+    assert refused.stderr.startswith(f"Error: {spec}: expected labels from 0 to 2")
+    assert refused.stderr.count(spec) == 1

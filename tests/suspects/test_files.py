@@ -190,8 +190,13 @@ def test_names_that_are_no_classes(tmp_path, monkeypatch):
         "def ask(images):\n    return ['emu'] * len(images)\n"
     )
     suspect = open_suspect("python:strange_words:ask", **FITTING, class_names=NAMES)
-    with pytest.raises(SuspectError, match=r'one of the 4 labels listed\. Received: "emu"'):
+    with pytest.raises(SuspectError, match="4 class names, ape, bee, cat, dog"):
         answer_labels(suspect, IMAGES, CLASSES)
+    nameless = open_suspect("python:strange_words:ask", **FITTING)
+    with pytest.raises(SuspectError, match="fingerprint has no names of its classes") as caught:
+        answer_labels(nameless, IMAGES, CLASSES)
+    # A list of labels is what a server's description has; this is no server.
+    assert "probe" not in str(caught.value) and "emu" not in str(caught.value)
 
 
 def test_a_sandbox_leaves_nothing(tmp_path, monkeypatch):

@@ -17,6 +17,10 @@ _CLASSIFIED = re.compile(r"([-+]?[0-9.]+(?:[eE][-+]?[0-9]+)?):([0-9]{1,9})(?::.*
 _LARGEST = 2**53
 
 
+class UnknownName(SuspectError):
+    """A suspect answers a name that is none of those listed, or there is no list."""
+
+
 def read_answer(api: Api, value: Any, count: int) -> np.ndarray:
     """Return labels (count,), int64, or scores (count, C), float64.
 
@@ -43,7 +47,8 @@ def read_guesses(rows: list[Any], names: Sequence[str] | None) -> np.ndarray:
         names: Of the classes.
 
     Raises:
-        SuspectError: A row is none of that, or names another class.
+        UnknownName: A row names another class.
+        SuspectError: A row is none of that.
     """
     return np.array([_best(_pairs(row), Form(), names) for row in rows], np.int64)
 
@@ -176,12 +181,12 @@ def _named(name: str, names: Sequence[str] | None) -> int:
     if names is not None:
         if name in names:
             return names.index(name)
-        raise SuspectError(
+        raise UnknownName(
             f"expected one of the {len(names)} labels listed. Received: {quoted(name)}."
         )
     if name.isascii() and name.isdecimal() and len(name) < 10:
         return int(name)
-    raise SuspectError(
+    raise UnknownName(
         f"it answers names, {quoted(name)} say: list them in a description under `labels`, in the "
         "order of the fingerprint's classes (`cemfp suspect probe URL --out api.yaml`)."
     )

@@ -19,6 +19,9 @@ CHANNELS = (1, 3, 4)
 
 def load_keras(path: Path, settings: dict[str, Any]) -> Any:
     """A `.keras` file, or an `.h5` file of a whole model, with whatever code is in it."""
+    from cemfp.suspects.sandbox.layers import check_layers
+
+    check_layers(path)  # before the seconds that the next import takes
     import tensorflow as tf
 
     from cemfp.models.classifier import Classifier
