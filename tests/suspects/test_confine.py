@@ -62,24 +62,29 @@ print(json.dumps({
 """
 
 
-@pytest.fixture
-def tried(tmp_path):
+def skip_without(way):
+    if way != "none" and not launch.works(way):
+        pytest.skip(f"this machine has no {way}")
+
+
+def attempts(tmp_path, before=(), text=SCRIPT):
     """What became of each attempt."""
     scratch, script = tmp_path / "scratch", tmp_path / "script.py"
-    scratch.mkdir()
-    script.write_text(SCRIPT)
+    scratch.mkdir(exist_ok=True)
+    script.write_text(text)
     done = subprocess.run(
-        [sys.executable, script, scratch, tmp_path / "outside"],
+        [*before, sys.executable, script, scratch, tmp_path / "outside"],
         capture_output=True,
         text=True,
         env={"PYTHONPATH": str(ROOT)},
         check=True,
     )
-    assert not (tmp_path / "outside").exists() and script.read_text() == SCRIPT
+    assert not (tmp_path / "outside").exists() and script.read_text() == text
     return json.loads(done.stdout)
 
 
-def test_what_is_given_up_is_gone_and_what_is_needed_stays(tried):
+def test_what_is_given_up_is_gone_and_what_is_needed_stays(tmp_path):
+    tried = attempts(tmp_path)
     writes, rules = tried["held"]
     if writes:
         changes = ("write", "truncate", "remove", "link", "folder")
@@ -92,10 +97,21 @@ def test_what_is_given_up_is_gone_and_what_is_needed_stays(tried):
     assert tried["null"] is None and tried["inside"] == "x" and tried["threads"] == 1
 
 
+def test_mounts_keep_from_writing_without_landlock(tmp_path):
+    """What bubblewrap holds by itself, where the kernel has no Landlock."""
+    skip_without("bwrap")
+    (tmp_path / "scratch").mkdir()
+    before = launch.prefix("bwrap", tmp_path / "scratch")
+    script = SCRIPT.replace("confine.only_write_in(scratch)", "True")
+    tried = attempts(tmp_path, before, script)
+    changes = ("write", "truncate", "remove", "link", "folder")
+    assert {tried[name] for name in changes} <= {"Read-only file system", "Device or resource busy"}
+    assert tried["inside"] == "x" and tried["null"] is None
+
+
 @pytest.mark.parametrize("way", ["unshare", "bwrap", "none"])
 def test_a_process_of_its_own_ends_with_its_starter(way, tmp_path, monkeypatch):
-    if way not in ("none", launch.find_way()):
-        pytest.skip(f"this machine has no {way}")
+    skip_without(way)
     monkeypatch.setenv("SECRET_TOKEN", "hunter2")
     process = launch.start(way, tmp_path)
     environment = Path(f"/proc/{process.pid}/environ")

@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 # What a process may know of this one's environment.
@@ -16,13 +15,27 @@ _NAMESPACES = ("--user", "--map-root-user", "--net", "--pid", "--ipc", "--uts", 
 _TRIAL_SECONDS = 20
 
 
+WAYS = ("unshare", "bwrap")
+
+
 @functools.cache
 def find_way() -> str:
-    """Return how a process gets namespaces of its own here: `unshare`, `bwrap`, or not at all."""
-    for way in ("unshare", "bwrap"):
-        if shutil.which(way) and _works([*prefix(way, Path("/tmp")), "true"]):
-            return way
-    return "none"
+    """Return how a process gets namespaces of its own here: one of `WAYS`, or `none`."""
+    return next(filter(works, WAYS), "none")
+
+
+def works(way: str) -> bool:
+    """Whether a way is installed and the machine allows it."""
+    if not shutil.which(way):
+        return False
+    command = [*prefix(way, Path("/tmp")), "true"]
+    try:
+        done = subprocess.run(
+            command, capture_output=True, timeout=_TRIAL_SECONDS, check=False, env={}
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return done.returncode == 0
 
 
 def prefix(way: str, scratch: Path) -> list[str]:
@@ -59,13 +72,3 @@ def start(way: str, scratch: Path) -> subprocess.Popen[bytes]:
         start_new_session=True,
         bufsize=0,
     )
-
-
-def _works(command: Sequence[str]) -> bool:
-    try:
-        done = subprocess.run(
-            command, capture_output=True, timeout=_TRIAL_SECONDS, check=False, env={}
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return False
-    return done.returncode == 0
