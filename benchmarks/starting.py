@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,14 +25,18 @@ ROUNDS = 5
 def sections(quick: bool) -> list[Section]:
     """Return one section: whole commands, TensorFlow's import alone the baseline."""
     suspects = {
-        "`verify`, 100 inputs, an ONNX file in its sandbox": _onnx,
-        "`verify`, 100 inputs, a server, one at a time": _served,
-        "`verify`, 100 inputs, a classifier directory (ResNet20)": _directory,
+        "an ONNX file in its sandbox": _onnx,
+        "a server, one at a time": _served,
+        "a classifier directory (ResNet20)": _directory,
     }
     variants = [
         Variant("`import tensorflow`", _importing),
         Variant("`cemfp --help`", functools.partial(_cemfp, "--help")),
-        *(Variant(name, functools.partial(_verifying, make)) for name, make in suspects.items()),
+        *(
+            Variant(f"`verify`, {what}, {name}", functools.partial(way, make))
+            for name, make in suspects.items()
+            for what, way in (("the first query", _first_query), ("100 inputs", _verifying))
+        ),
     ]
     return [
         Section("Start to end of a command", "commands", tuple(variants), 2 if quick else ROUNDS)
@@ -55,6 +60,36 @@ def _cemfp(*arguments: str) -> Repeat:
 
 def _verifying(make: Callable[[Path], str]) -> Repeat:
     """Return a verification of what `make` puts into a folder, or serves."""
+    command, log = _prepared(make)
+
+    def repeat() -> float:
+        """Verify, without what an earlier run remembers."""
+        log.unlink(missing_ok=True)
+        return _run(command)
+
+    return repeat
+
+
+def _first_query(make: Callable[[Path], str]) -> Repeat:
+    """Return the same, ended as soon as the log says that something was asked."""
+    command, log = _prepared(make)
+
+    def repeat() -> float:
+        """Wait for the line that is on the disk before the first query leaves."""
+        log.unlink(missing_ok=True)
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as run:
+            while not (log.exists() and b'"asked"' in log.read_bytes()):
+                if run.poll() is not None:
+                    raise RuntimeError(str(run.communicate()[1]))
+                time.sleep(0.002)
+            run.kill()
+        return 1.0
+
+    return repeat
+
+
+def _prepared(make: Callable[[Path], str]) -> tuple[list[str], Path]:
+    """Return the command that verifies what `make` makes, and the log that it writes."""
     from cemfp.fingerprint.artifact import Fingerprint
 
     folder = Path(tempfile.mkdtemp(prefix="cemfp-benchmark-"))
@@ -72,13 +107,7 @@ def _verifying(make: Callable[[Path], str]) -> Repeat:
     ).save(folder / "any.cemfp")
     suspect, log = make(folder), folder / "log.jsonl"
     asked = [str(folder / "any.cemfp"), suspect, "--threshold", "0.5", "--log", str(log)]
-
-    def repeat() -> float:
-        """Verify, without what an earlier run remembers."""
-        log.unlink(missing_ok=True)
-        return _run([sys.executable, "-m", "cemfp", "verify", *asked])
-
-    return repeat
+    return [sys.executable, "-m", "cemfp", "verify", *asked], log
 
 
 def _onnx(folder: Path) -> str:

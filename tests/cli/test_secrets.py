@@ -109,22 +109,76 @@ def test_a_key_in_an_address(run):
     with serve(app) as server:
         address = f"{server.url}/v1/models/m?key=${{THEIR_TOKEN}}"
         done = run("verify", "any.cemfp", address, "--threshold", 0.5)
+        told = run("verify", "any.cemfp", address, "--threshold", 0.5, "--json")
+        probed = run("suspect", "probe", address, "--json", "--out", "api.yaml")
+        described = run("verify", "any.cemfp", "api.yaml", "--threshold", 0.5, "--json")
     assert done.exit_code == 0 and f"{server.url}/v1/models/m: match" in done.stdout
+    assert [x.exit_code for x in (told, probed, described)] == [0, 0, 0], described.output
+    assert json.loads(told.stdout)["suspect"] == f"{server.url}/v1/models/m"
+    with open("api.yaml", encoding="utf-8") as file:
+        assert "key=${THEIR_TOKEN}" in file.read()
+
+
+DESCRIPTION = """
+url: {url}/v1/models/m:predict?key=${{THEIR_TOKEN}}
+headers: {{Authorization: "Bearer ${{THEIR_TOKEN}}", X-Api-Key: "${{THEIR_TOKEN}}"}}
+image: {{format: array}}
+body: {{json: {{instances: "{{images}}"}}}}
+answer: {{path: $.predictions}}
+"""
+
+
+@pytest.mark.parametrize("what", ["", "401", "busy", "page", "redirect", "label", "moved"])
+def test_a_token_in_a_description(run, what):
+    honest = TensorFlowServing(good, metadata=False)
+
+    def app(method, path, headers, body):
+        assert headers["X-Api-Key"] == SECRET
+        if what == "moved" and "moved" not in path:
+            raise Reply(307, b"", {"Location": f"/v1/moved?key={urllib.parse.quote(SECRET)}"})
+        if what == "moved":
+            raise Reply(403, {"error": f"{path} is not for {headers['Authorization']}"})
+        if what:
+            tells(what)(method, path, headers, body)
+        honest(method, path.partition("?")[0], headers, body)
+
+    with serve(app) as server:
+        with open("api.yaml", "w", encoding="utf-8") as file:
+            file.write(DESCRIPTION.format(url=server.url))
+        common = ("--deadline", 1 if what == "busy" else 20)
+        probe = ("suspect", "probe", "api.yaml", "--shape", "2,2,1", *common, "--json")
+        results = [
+            run(*probe, "--out", "again.yaml", "--force"),
+            run("--debug", "verify", "any.cemfp", "api.yaml", *common, "--threshold", 0.5),
+            run("verify", "any.cemfp", "api.yaml", *common, "--threshold", 0.5, "--json"),
+        ]
+        assert server.questions
+    assert [result.exit_code for result in results[1:]] == ([0, 0] if not what else [2, 2])
 
 
 def test_a_password_of_a_netrc_file(run, tmp_path, monkeypatch):
     (tmp_path / "netrc").write_text(f"machine 127.0.0.1 login me password {PASSWORD}\n")
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
     login = base64.b64encode(f"me:{PASSWORD}".encode()).decode()
+    knows, busy = [True], []
 
     def app(method, path, headers, body):
         assert headers["Authorization"] == f"Basic {login}"
-        if method == "POST":
+        if busy:
+            raise Reply(503, {"error": f"{PASSWORD} {busy.pop()}"})
+        if method == "POST" and not knows[0]:
             raise Reply(400, {"error": f"I do not know {PASSWORD} or {login}"})
         TensorFlowServing(good)(method, path, headers, body)
 
     with serve(app) as server:
-        done = run("verify", "any.cemfp", f"{server.url}/v1/models/m", "--threshold", 0.5)
+        address = f"{server.url}/v1/models/m"
+        probed = run("suspect", "probe", address, "--json", "--out", "api.yaml")
+        busy.append(login)
+        done = run("--debug", "verify", "any.cemfp", address, "--threshold", 0.5, "--json")
+        assert (probed.exit_code, done.exit_code) == (0, 0)
+        assert 'answers 503: "*** ***"; asking again' in done.stderr
+        knows[0] = False
+        done = run("verify", "any.cemfp", address, "--threshold", 0.5, "--log", "other")
     assert done.exit_code == 2 and 'I do not know *** or ***"' in done.stderr
     (tmp_path / "netrc").write_text(f"machine 127.0.0.1 login me password {PASSWORD} {PASSWORD}\n")
     done = run("verify", "any.cemfp", "http://127.0.0.1:1/v1/models/m", "--threshold", 0.5)
