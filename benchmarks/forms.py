@@ -48,6 +48,7 @@ HEADS = ("form", "net", "CAEAcc", "verdict", "other labels", "largest difference
 @click.argument("independent", type=CLASSIFIER)
 @click.option("--files", type=click.Path(path_type=Path), help="Folder to keep the files in.")
 @click.option("--prepare", is_flag=True, help="Write the files, and verify nothing.")
+@click.option("--threshold", type=float, help="Of the verdict.  [default: the calibration's]")
 @click.option("--kserve", metavar="URL", help="Of KServe with both nets.")
 @click.option("--mlserver", metavar="URL", help="Of MLServer with both nets.")
 @click.option("--torch", metavar="FOLDER", help="Of PyTorch, where it is not installed.")
@@ -58,6 +59,7 @@ def main(
     independent: Path,
     files: Path | None,
     prepare: bool,
+    threshold: float | None,
     kserve: str | None,
     mlserver: str | None,
     torch: str | None,
@@ -79,11 +81,13 @@ def main(
             described = stack.enter_context(nets_in_files.served_labels(net, fingerprint, folder))
             forms = {KERAS: str(paths[name].absolute()), **nets_in_files.forms(folder, name)}
             forms |= _served(name, kserve, mlserver) | {DESCRIBED: described}
-            for row in _Asking(file.absolute(), fingerprint, folder, name, torch).all(forms, net):
-                rows.append(row)
-                click.echo(json.dumps(row))
+            options = [] if threshold is None else ["--threshold", str(threshold)]
+            asking = _Asking(file.absolute(), fingerprint, folder, torch, options)
+            for row in asking.all(forms, net):
+                rows.append({"net": name, **row})
+                click.echo(json.dumps(rows[-1]))
     if write:
-        about = _about(fingerprint, nets)
+        about = _about(fingerprint, nets) | {"threshold": rows[0]["threshold"]}
         text = json.dumps({"machine": machine, **about, "rows": rows}, indent=2)
         write_atomic(RESULTS / "forms.json", f"{text}\n".encode())
         write_atomic(RESULTS / "forms.md", page(about, rows, machine).encode())
@@ -103,9 +107,14 @@ class _Asking:
     """Verifies suspects by the command line, and compares their answers with the net's own."""
 
     def __init__(
-        self, file: Path, fingerprint: Fingerprint, folder: Path, net: str, torch: str | None
+        self,
+        file: Path,
+        fingerprint: Fingerprint,
+        folder: Path,
+        torch: str | None,
+        options: list[str],
     ) -> None:
-        self.file, self.folder, self.net, self.torch = file, folder, net, torch
+        self.file, self.folder, self.torch, self.options = file, folder, torch, options
         controls = [] if fingerprint.controls is None else [fingerprint.controls]
         self.images = np.concatenate([fingerprint.inputs, *controls])
 
@@ -118,7 +127,7 @@ class _Asking:
             start = time.perf_counter()
             said = self._verify(spec, log)
             seconds = time.perf_counter() - start
-            row = {"form": form, "net": self.net, "decision": said["decision"]}
+            row = {"form": form, "decision": said["decision"], "threshold": said["threshold"]}
             row |= {"cae_accuracy": said["cae_accuracy"], "queries": said["queries_asked"]}
             about = json.loads(log.read_text().partition("\n")[0])
             del about["format"]
@@ -130,7 +139,7 @@ class _Asking:
         paths = [str(Path(__file__).parents[1]), *([] if self.torch is None else [self.torch])]
         command = [sys.executable, "-m", "cemfp", "verify", str(self.file), spec, "--json"]
         done = subprocess.run(
-            [*command, "--log", str(log.absolute())],
+            [*command, "--log", str(log.absolute()), *self.options],
             cwd=self.folder,
             env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONPATH": os.pathsep.join(paths)},
             capture_output=True,
@@ -163,7 +172,7 @@ def _about(fingerprint: Fingerprint, nets: dict[str, Classifier]) -> dict[str, A
         "data": fingerprint.data["name"],
         "inputs": len(fingerprint),
         "controls": controls,
-        "threshold": None if fingerprint.calibration is None else fingerprint.calibration.threshold,
+        "calibrated": fingerprint.calibration is not None,
         "net": next(iter(nets.values())).config.net,
         "test_accuracy": accuracies,
         "seeds": {name: net.config.training["seed"] for name, net in nets.items()},
@@ -181,14 +190,15 @@ def page(about: dict[str, Any], rows: list[dict[str, Any]], machine: dict[str, A
         cells += ["labels only" if most is None else f"{most:g}", str(row["queries"])]
         cells += [f"{row['seconds']:.0f}"]
         lines.append(f"| {' | '.join(cells)} |")
+    calibrated = "" if about["calibrated"] else " (not calibrated)"
     accuracies = ", ".join(f"{k} {v:.2%}" for k, v in about["test_accuracy"].items())
     lines += [
         "",
         f"{about['net']} on {about['data']}, one net of each kind (right on {accuracies} of the "
         f"test images); {about['inputs']} inputs, {about['controls']} control images, threshold "
-        f"{about['threshold']:.3f}. Labels and scores are compared with those of the Keras model "
-        "in this process. Seconds are from the start of the command to its end, with a load of "
-        f"{machine['load_before']} on {machine['logical_cores']} cores before the run.",
+        f"{about['threshold']:.3f}{calibrated}. Labels and scores are compared with those of the "
+        "Keras model in this process. Seconds are from the start of the command to its end, with a "
+        f"load of {machine['load_before']} on {machine['logical_cores']} cores before the run.",
         "",
     ]
     return "\n".join(lines)

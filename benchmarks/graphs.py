@@ -80,8 +80,9 @@ def _onnx_nodes(
     if kind == "BatchNormalization":
         return [("BatchNormalization", weights, {"epsilon": layer.epsilon})]
     if kind == "MaxPooling2D":
+        # Of one pixel each, as in these nets: every second pixel, and nothing is padded.
         sizes = {"kernel_shape": list(layer.pool_size), "strides": list(layer.strides)}
-        return [("MaxPool", [], sizes | {"auto_pad": "SAME_UPPER"})]
+        return [("MaxPool", [], sizes)]
     if kind == "GlobalAveragePooling2D":
         return [("GlobalAveragePool", [], {}), ("Flatten", [], {})]
     if kind == "Dense":
@@ -125,7 +126,7 @@ def _torch_step(kind: str, layer: Any, given: list[Any], weights: list[Any]) -> 
         return x * layer.scale + layer.offset
     if kind == "Conv2D":
         kernel = weights[0].permute(3, 2, 0, 1)
-        padded = _padded(x, layer.kernel_size, layer.strides)
+        padded = functional.pad(x, _padding(layer))
         return functional.conv2d(padded, kernel, *weights[1:], stride=layer.strides)
     if kind == "BatchNormalization":
         scale, shift, mean, variance = weights
@@ -143,12 +144,11 @@ def _torch_step(kind: str, layer: Any, given: list[Any], weights: list[Any]) -> 
     raise ValueError(f"expected the layers of a ResNet. Received: {kind}.")
 
 
-def _padded(x: Any, kernel: tuple[int, int], strides: tuple[int, int]) -> Any:
-    """Pad as TensorFlow does for `same`: of an odd number the larger part at the end."""
-    from torch.nn import functional
-
-    sides = []
-    for size, side, stride in zip(x.shape[:1:-1], kernel[::-1], strides[::-1], strict=True):
-        more = max((-(-int(size) // stride) - 1) * stride + side - int(size), 0)
-        sides += [more // 2, more - more // 2]
-    return functional.pad(x, sides)
+def _padding(layer: tf.keras.layers.Conv2D) -> list[int]:
+    """Return what TensorFlow pads for `same`, left, right, above, below: the larger part last."""
+    found = []
+    sides = zip(layer.input.shape[1:3], layer.kernel_size, layer.strides, strict=True)
+    for size, kernel, stride in sides:
+        more = max((-(-size // stride) - 1) * stride + kernel - size, 0)
+        found = [more // 2, more - more // 2, *found]
+    return found

@@ -2,11 +2,12 @@
 
 import time
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
 from benchmarks import __main__ as program
-from benchmarks import harness
+from benchmarks import graphs, harness
 
 
 def test_the_first_round_decides_how_many_fit():
@@ -32,3 +33,36 @@ def test_a_busy_machine_writes_no_results(monkeypatch, tmp_path):
     assert ended.exit_code == 1
     assert ended.output.startswith("Error: expected an idle machine") and "--quick" in ended.output
     assert not (tmp_path / "results").exists()
+
+
+@pytest.fixture
+def small_resnet():
+    """A ResNet with weights of no special form, images, and its scores."""
+    from cemfp.models.nets import NETS
+
+    model = NETS["resnet20"]((9, 8, 3), 4, width=3, depth=8)
+    rng = np.random.default_rng(0)
+    model.set_weights(
+        [rng.uniform(0.5, 1.5, w.shape) - 0.8 * (w.ndim > 1) for w in model.get_weights()]
+    )
+    images = rng.random((5, 9, 8, 3), np.float32)
+    return model, images, model(images, training=False).numpy()
+
+
+def test_a_resnet_as_onnx(small_resnet, tmp_path):
+    import onnxruntime
+
+    model, images, scores = small_resnet
+    graphs.write_onnx(model, tmp_path / "net.onnx")
+    session = onnxruntime.InferenceSession(tmp_path / "net.onnx")
+    (answer,) = session.run(None, {graphs.INPUT: images.transpose(0, 3, 1, 2)})
+    np.testing.assert_allclose(answer, scores, rtol=1e-4)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # PyTorch's, of TorchScript itself
+def test_a_resnet_as_torchscript(small_resnet, tmp_path):
+    torch = pytest.importorskip("torch")
+    model, images, scores = small_resnet
+    graphs.write_torchscript(model, tmp_path / "net.pt")
+    answer = torch.jit.load(tmp_path / "net.pt")(torch.from_numpy(images.transpose(0, 3, 1, 2)))
+    np.testing.assert_allclose(answer.numpy(), scores, rtol=1e-4)

@@ -177,6 +177,20 @@ def test_code_that_misbehaves_ends_in_a_line(tmp_path, function, words):
     refused(lambda: Boxed("keras", path, limits=limits), words)
 
 
+@pytest.mark.parametrize("ending", ["keras", pytest.param("h5", marks=pytest.mark.slow)])
+@pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5:UserWarning")
+def test_a_class_that_is_not_in_the_file_is_named(tmp_path, ending):
+    @tf.keras.saving.register_keras_serializable("theirs")
+    class Mine(L.Layer):
+        def call(self, x):
+            return x
+
+    path = tmp_path / f"theirs.{ending}"
+    tf.keras.Sequential([tf.keras.Input(SHAPE), L.Flatten(), Mine(), L.Dense(CLASSES)]).save(path)
+    line = refused(lambda: open_suspect(str(path), **FITTING), "Mine is not in the file")
+    assert "SavedModel" in line
+
+
 @pytest.mark.slow
 def test_a_config_without_modules(tmp_path):
     """An older reader, without any guard, builds from such: it, too, runs in the sandbox."""

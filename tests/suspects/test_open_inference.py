@@ -7,7 +7,7 @@ import pytest
 
 from cemfp.models.convention import Convention
 from cemfp.suspects import SuspectError, answer_labels, open_suspect
-from tests.suspects.servers import JSON, OpenInference, Reply, serve
+from tests.suspects.servers import JSON, OpenInference, Reply, TensorFlowServing, serve
 from tests.suspects.test_tf_serving import EXPECTED, FITTING, IMAGES, scores
 
 BINARY = ("classification", "binary_tensor_data")
@@ -113,7 +113,7 @@ def output(**facts):
         (output(data=[[1, 2, 3]] * 3 + [[1, 2]]), "rows of 2 and 3"),
         (output(data=[1] * 12, name="z"), r"expected the answer at \$.outputs"),
         (output(data=["a"] * 12), "a row of scores"),
-        (output(parameters={"binary_data_size": 0}), 'of 1 to 0 bytes.* Received: "0"'),
+        (output(parameters={"binary_data_size": 0}), 'as it says.* Received: "0", and 0'),
         (output(parameters={"binary_data_size": 48}), "of 1 to 0 bytes"),
         (output(parameters={"binary_data_size": "48"}), "of 1 to 0 bytes"),
         ({"error": "out of\n memory"}, 'answers with an error: "out of memory"'),
@@ -175,3 +175,12 @@ def test_the_other_version_is_named_by_the_servers_words():
         ask(OpenInference(scores), "/v1/models/m")
     with pytest.raises(SuspectError, match='the server answers 404: "unknown model"'):
         ask(OpenInference(scores), "/v2/models/other")
+
+
+@pytest.mark.parametrize(("app", "asked", "other"), [
+    (OpenInference(scores), "/v1/models/m", "/v2/models/"),
+    (TensorFlowServing(scores), "/v2/models/m", "/v1/models/"),
+])  # fmt: skip
+def test_the_other_protocol_is_named(app, asked, other):
+    with pytest.raises(SuspectError, match=rf"answers 404: .*is it there, or at {other}"):
+        ask(app, asked)

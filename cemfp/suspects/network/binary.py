@@ -39,8 +39,8 @@ def unpack(output: dict[str, Any], rest: bytes) -> bytes:
         return rest
     if type(size) is not int or not 0 < size <= len(rest):
         raise SuspectError(
-            f"expected an output of 1 to {len(rest)} bytes, as many as came. Received: "
-            f"{quoted(repr(size))}."
+            "expected an output with as many bytes as it says. Received: "
+            f"{quoted(repr(size))}, and {len(rest)} bytes."
         )
     content, rest = rest[:size], rest[size:]
     kind = str(output.get("datatype"))

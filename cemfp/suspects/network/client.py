@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
-import email.utils
 import functools
 import socket
 import ssl
 import threading
-import time
 import urllib.parse
 import weakref
 from collections.abc import Iterator, Mapping
@@ -19,21 +16,12 @@ import httpx
 
 from cemfp.suspects.base import SuspectError, TryAgain
 from cemfp.suspects.network.connection import Connection
-from cemfp.suspects.network.reading import load, parse_json, quoted, read_body, said
+from cemfp.suspects.network.reading import parse_json, quoted, read_body
+from cemfp.suspects.network.replies import Reply, checked
 from cemfp.suspects.network.secrets import Secrets
 
 CONNECT_TIMEOUT = 10.0
 REDIRECTS = 3
-PASSING = (408, 425, 429)  # and 500 to 599
-
-
-@dataclasses.dataclass(frozen=True)
-class Reply:
-    """What a server answered: status, headers (lower case), and the whole body."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
 
 
 class Client:
@@ -110,7 +98,7 @@ class Client:
             for _ in range(REDIRECTS + 1):
                 reply = self._exchange(method, target, content, filled)
                 if not 300 <= reply.status < 400:
-                    return _checked(reply)
+                    return checked(reply, target.path)
                 target = _follow(method, target, reply)
             raise SuspectError(f"the server redirects more than {REDIRECTS} times.")
 
@@ -177,42 +165,6 @@ class Client:
             yield
         finally:
             timer.cancel()
-
-
-class Refused(SuspectError):
-    """A server said no.
-
-    Attributes:
-        status: The HTTP status.
-    """
-
-    def __init__(self, text: str, status: int) -> None:
-        super().__init__(text)
-        self.status = status
-
-
-def _checked(reply: Reply) -> Reply:
-    """Return a reply that is a success."""
-    if 200 <= reply.status < 300:
-        return reply
-    text = f"the server answers {reply.status}{said(reply.body)}"
-    if reply.status in PASSING or reply.status >= 500:
-        raise TryAgain(text, after=_wait(reply), status=str(reply.status))
-    raise Refused(text, reply.status)
-
-
-def _wait(reply: Reply) -> float | None:
-    """Seconds after which a server wants to be asked again, if it says so."""
-    text = reply.headers.get("retry-after", "").strip()
-    if text.isdecimal() and len(text) < 10:
-        return float(text)
-    with contextlib.suppress(ValueError, TypeError, OverflowError):
-        return max(email.utils.parsedate_to_datetime(text).timestamp() - time.time(), 0.0)
-    with contextlib.suppress(ValueError, RecursionError, AttributeError):
-        estimate = load(reply.body).get("estimated_time")
-        if isinstance(estimate, int | float) and 0 <= estimate < 1e9:
-            return float(estimate)
-    return None
 
 
 def _follow(method: str, url: httpx.URL, reply: Reply) -> httpx.URL:

@@ -17,9 +17,10 @@ from cemfp.suspects.base import NoAnswer, SuspectError
 from cemfp.suspects.network import bodies, tensors
 from cemfp.suspects.network.api import IMAGE, IMAGES, SHAPE, Api, Body, Form
 from cemfp.suspects.network.binary import TYPES, pack, shaped, unpack
-from cemfp.suspects.network.client import Client, Reply
+from cemfp.suspects.network.client import Client
 from cemfp.suspects.network.reading import parse_json, plain, quoted
 from cemfp.suspects.network.remote import Remote
+from cemfp.suspects.network.replies import Reply
 from cemfp.suspects.network.tensors import Tensor
 
 ADDRESS = re.compile(r"(.*)(/v2/models/[^/:?]+(?:/versions/[^/:?]+)?)(?:/infer)?(\?.*)?")

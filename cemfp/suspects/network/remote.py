@@ -9,8 +9,9 @@ import numpy as np
 from cemfp.suspects.network.answers import read_answer
 from cemfp.suspects.network.api import Api
 from cemfp.suspects.network.bodies import encode
-from cemfp.suspects.network.client import Client, Reply
+from cemfp.suspects.network.client import Client
 from cemfp.suspects.network.reading import parse_json
+from cemfp.suspects.network.replies import Reply
 
 
 class Remote:

@@ -12,8 +12,9 @@ from typing import Any
 from cemfp.suspects.base import SuspectError
 from cemfp.suspects.network import tensors
 from cemfp.suspects.network.api import IMAGE, IMAGES, Api, Body, Form
-from cemfp.suspects.network.client import Client, Refused
+from cemfp.suspects.network.client import Client
 from cemfp.suspects.network.reading import plain, quoted
+from cemfp.suspects.network.replies import Refused
 from cemfp.suspects.network.tensors import Tensor
 
 ADDRESS = re.compile(r"(.*/v1/models/[^/:?]+(?:/(?:versions|labels)/[^/:?]+)?)(?::predict)?(\?.*)?")

@@ -8,6 +8,7 @@ imported only when a file needs them.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from typing import Any
 import numpy as np
 
 CHANNELS = (1, 3, 4)
+# What Keras says, in each of its formats, of a class that it does not know.
+_MISSING = re.compile("(?:object of type|locate class|Unknown layer:) [`']?([A-Za-z0-9_>.]{1,80})")
 
 
 def load_keras(path: Path, settings: dict[str, Any]) -> Any:
@@ -27,7 +30,15 @@ def load_keras(path: Path, settings: dict[str, Any]) -> Any:
     from cemfp.models.classifier import Classifier
 
     more = {"safe_mode": False} if path.suffix == ".keras" else {}
-    model = tf.keras.models.load_model(path, compile=False, **more)
+    try:
+        model = tf.keras.models.load_model(path, compile=False, **more)
+    except (TypeError, ValueError) as error:
+        if not (missing := _MISSING.search(str(error))):
+            raise
+        raise ValueError(
+            f"its class {missing[1]} is not in the file; a SavedModel, ONNX or TensorFlow Lite "
+            "file of it has all that is needed, or python:module:function loads it"
+        ) from error
     classifier = Classifier.from_keras(model)
     return _Facts(classifier.predict_logits, classifier.input_shape, classifier.classes)
 
