@@ -192,6 +192,20 @@ def test_a_class_that_is_not_in_the_file_is_named(tmp_path, ending):
 
 
 @pytest.mark.slow
+def test_a_function_of_another_module_is_not_fetched(tmp_path):
+    path = tmp_path / "theirs.keras"
+    layers = [tf.keras.Input(SHAPE), L.Flatten(), L.Dense(CLASSES, activation="relu")]
+    tf.keras.Sequential(layers).save(path)
+    theirs = {"module": "os", "class_name": "function", "config": "system"}
+    theirs["registered_name"] = "system"
+    old = '"activation": "relu"'
+    rewrite(path, lambda config: json.loads(
+        json.dumps(config).replace(old, f'"activation": {json.dumps(theirs)}')
+    ))  # fmt: skip
+    refused(lambda: open_suspect(str(path), **FITTING), "cannot be used")
+
+
+@pytest.mark.slow
 def test_a_config_without_modules(tmp_path):
     """An older reader, without any guard, builds from such: it, too, runs in the sandbox."""
     path = keras_file(tmp_path / "theirs.keras", attempts(tmp_path / "outside"))
