@@ -2,7 +2,7 @@
 
 `python -m benchmarks.forms FINGERPRINT SURROGATE INDEPENDENT` writes both nets as files of each
 kind and verifies each by the command line. The servers that others wrote are started by hand, in
-environments of their own, on the files that `--files` keeps:
+environments of their own (kserve 0.21.0, mlserver 1.7.1; onnxruntime in each), on kept files:
 
     python -m benchmarks.forms my.cemfp zoo/thief zoo/stranger --files nets --prepare
     PY1 benchmarks/servers/kserve_server.py surrogate=nets/surrogate.onnx \\
@@ -46,8 +46,8 @@ HEADS = ("form", "net", "CAEAcc", "verdict", "other labels", "largest difference
 @click.argument("file", type=CLASSIFIER)
 @click.argument("surrogate", type=CLASSIFIER)
 @click.argument("independent", type=CLASSIFIER)
-@click.option("--files", type=click.Path(path_type=Path), help="Folder to keep the files in.")
-@click.option("--prepare", is_flag=True, help="Write the files, and verify nothing.")
+@click.option("--files", type=click.Path(path_type=Path), help="Folder of the files.")
+@click.option("--prepare", is_flag=True, help="Write --files, and verify nothing.")
 @click.option("--threshold", type=float, help="Of the verdict.  [default: the calibration's]")
 @click.option("--kserve", metavar="URL", help="Of KServe with both nets.")
 @click.option("--mlserver", metavar="URL", help="Of MLServer with both nets.")
@@ -66,14 +66,17 @@ def main(
     write: bool,
 ) -> None:
     """Verify a SURROGATE and an INDEPENDENT net, classifier directories, in every form."""
+    if prepare and files is None:
+        raise click.UsageError("expected --files with --prepare. Received: none.")
     machine, fingerprint = harness.machine(), Fingerprint.load(file)
     sys.path += [] if torch is None else [torch]
     paths = dict(zip(NETS, (surrogate, independent), strict=True))
     nets = {name: Classifier.load(path) for name, path in paths.items()}
     with contextlib.ExitStack() as stack:
         folder = files or Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        for name, net in nets.items():
-            nets_in_files.write_all(net, fingerprint, folder, name)
+        if prepare or files is None:
+            for name, net in nets.items():
+                nets_in_files.write_all(net, fingerprint, folder, name)
         if prepare:
             return
         rows = []
@@ -133,7 +136,7 @@ class _Asking:
             del about["format"]
             with QueryLog(log, about) as kept:
                 answers = [kept.answers.get(digest(image)) for image in self.images]
-            yield row | _compared(own, answers) | {"seconds": round(seconds, 1)}
+            yield row | compared(own, answers) | {"seconds": round(seconds, 1)}
 
     def _verify(self, spec: str, log: Path) -> dict[str, Any]:
         paths = [str(Path(__file__).parents[1]), *([] if self.torch is None else [self.torch])]
@@ -152,7 +155,7 @@ class _Asking:
         return said
 
 
-def _compared(own: np.ndarray, answers: list[Any]) -> dict[str, Any]:
+def compared(own: np.ndarray, answers: list[Any]) -> dict[str, Any]:
     """Return how many labels differ from the net's own, and by how much its scores at most."""
     asked = [place for place, answer in enumerate(answers) if answer is not None]
     found = [answers[place] for place in asked]

@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from benchmarks import __main__ as program
-from benchmarks import graphs, harness
+from benchmarks import forms, graphs, harness
 
 
 def test_the_first_round_decides_how_many_fit():
@@ -66,3 +66,13 @@ def test_a_resnet_as_torchscript(small_resnet, tmp_path):
     graphs.write_torchscript(model, tmp_path / "net.pt")
     answer = torch.jit.load(tmp_path / "net.pt")(torch.from_numpy(images.transpose(0, 3, 1, 2)))
     np.testing.assert_allclose(answer.numpy(), scores, rtol=1e-4)
+
+
+def test_answers_are_compared_with_the_nets_own():
+    own = np.array([[0.0, 1.0], [2.0, 0.0], [0.0, 3.0]])
+    # The third was not asked; of the others one label is another, and 1.5 the largest difference.
+    scores = [[0.0, 1.25], [0.5, 1.0], None]
+    row = {"compared": 2, "other_labels": 1, "largest_difference": 1.5}
+    assert forms.compared(own, scores) == row
+    row = {"compared": 3, "other_labels": 1, "largest_difference": None}
+    assert forms.compared(own, [1, 1, 1]) == row
