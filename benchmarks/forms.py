@@ -32,7 +32,7 @@ from benchmarks import harness, nets_in_files
 from cemfp.fingerprint.artifact import Fingerprint
 from cemfp.models.classifier import Classifier
 from cemfp.storage.files import write_atomic
-from cemfp.suspects.querylog import QueryLog
+from cemfp.suspects.record import read_log
 from cemfp.suspects.remembered import digest
 
 RESULTS = Path(__file__).parent / "results"
@@ -131,11 +131,10 @@ class _Asking:
             said = self._verify(spec, log)
             seconds = time.perf_counter() - start
             row = {"form": form, "decision": said["decision"], "threshold": said["threshold"]}
-            row |= {"cae_accuracy": said["cae_accuracy"], "queries": said["queries_asked"]}
-            about = json.loads(log.read_text().partition("\n")[0])
-            del about["format"]
-            with QueryLog(log, about) as kept:
-                answers = [kept.answers.get(digest(image)) for image in self.images]
+            row |= {"cae_accuracy": said["cae_accuracy"], "matches": said["matches"]}
+            row["queries"] = said["queries_asked"]
+            _, kept = read_log(log.read_bytes())
+            answers = [kept.answers.get(digest(image)) for image in self.images]
             yield row | compared(own, answers) | {"seconds": round(seconds, 1)}
 
     def _verify(self, spec: str, log: Path) -> dict[str, Any]:
