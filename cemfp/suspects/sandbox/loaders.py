@@ -17,7 +17,9 @@ import numpy as np
 
 CHANNELS = (1, 3, 4)
 # What Keras says, in each of its formats, of a class that it does not know.
-_MISSING = re.compile("(?:object of type|locate class|Unknown layer:) [`']?([A-Za-z0-9_>.]{1,80})")
+_MISSING = re.compile(
+    "(?:object of type |locate class |Unknown layer: |Received: layer=)[`']?([A-Za-z0-9_>.]{1,80})"
+)
 
 
 def load_keras(path: Path, settings: dict[str, Any]) -> Any:
