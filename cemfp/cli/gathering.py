@@ -15,6 +15,7 @@ from cemfp.cli import commitments, options
 from cemfp.cli.asking import SUFFIX, Asking
 from cemfp.cli.errors import Failure
 from cemfp.cli.work import check_file
+from cemfp.models import kept
 from cemfp.suspects import names
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ class Evidence:
             verdict,
             log.path.read_bytes(),
             shown=names.shown(suspect),
-            sha256=_hash(Path(suspect)),
+            sha256=_hash(_files(suspect)),
             options=used,
             limits={name: getattr(asking, name) for name in limits},
             opening=opening,
@@ -148,6 +149,13 @@ def keeping(function: Callable[..., Any]) -> Callable[..., Any]:
         return function(*args, evidence=kept, **values)
 
     return functools.reduce(lambda made, option: option(made), reversed(_OPTIONS), with_evidence)
+
+
+def _files(suspect: str) -> Path:
+    """Return where a suspect's files are, if it is one in files."""
+    if not suspect.startswith(kept.PREFIX):
+        return Path(suspect)
+    return kept.find(suspect.removeprefix(kept.PREFIX))
 
 
 def _hash(path: Path) -> str:

@@ -25,6 +25,10 @@ CLAIMS = {
     "no match": "By its answers the suspect is not derived from the source.",
     "inconclusive": "It was not found out whether the suspect is derived from the source.",
 }
+UNSUPPORTED = (
+    "The suspect gives the key's answers more often than a threshold that was given, not measured. "
+    "Without a calibration nothing says that models trained without the source do not."
+)
 SCOPE = (
     "Derived from: trained on the source's answers, or made from its weights. Not: stolen. Who did "
     "it, how, when and whether they were allowed to is no question of numbers.",
@@ -102,7 +106,7 @@ def facts(parts: Mapping[str, bytes], added: Given) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "given": json.loads(json.dumps(dataclasses.asdict(added))),
-        "claim": CLAIMS[decision],
+        "claim": UNSUPPORTED if decision == "match" and record is None else CLAIMS[decision],
         "scope": list(SCOPE),
         "suspect": {
             "name": asking.suspect,

@@ -20,6 +20,7 @@ ROOT = Path(__file__).parents[2]
 COMMANDS = [
     "train", "evaluate", "fingerprint", "calibrate", "verify", "attack", "detect", "inspect",
     "demo", "pretrained", "study", "models", "data", "protect", "suspect", "power",
+    "keygen", "commit", "open", "recheck", "report",
 ]  # fmt: skip
 
 

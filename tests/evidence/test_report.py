@@ -97,6 +97,15 @@ def test_a_verdict_without_a_score_has_a_page(tmp_path):
     assert facts["claim"].startswith("It was not found out") and "It was not" in page(facts)
 
 
+def test_without_a_calibration_nothing_is_claimed(tmp_path):
+    plain = dataclasses.replace(make(), calibration=None, surrogate_hits=None, reference_hits=None)
+    bundle = ask(plain, copy, tmp_path / "log", options={"threshold": 0.5})
+    facts = report.facts(bundle.parts, report.given("e.zip"))
+    assert facts["verdict"]["decision"] == "match" and "not measured" in facts["claim"]
+    html = page(facts)
+    assert "nothing is known about how often it is wrong" in html and "<svg" not in html
+
+
 def test_rates_count_models_and_bound_what_was_not_seen():
     record = Calibration((0.9, 0.4), (0.1, 0.2, 0.3), 0.5, "by hand", ("a", "b"), ("c",) * 3, 10)
     found = report.rates(record)
