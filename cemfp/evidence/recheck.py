@@ -55,7 +55,10 @@ class Recheck:
         commitment = self._part("commitment", names.COMMITMENT, self._commitment)
         self._part("opening", names.OPENING, lambda x: self._opening(x, commitment, fingerprint))
         roots = self._part("authority", names.TSA_ROOT, vouched.authority)
-        if commitment is not None:
+        if commitment is None and names.COMMITMENT in self.read.bundle.parts:
+            wrong = "the commitment is wrong"
+            self.found += [Finding(part, SKIPPED, wrong) for part in ("signature", "timestamp")]
+        else:
             self._vouched(commitment, log, roots)
         report = self._part("report", names.REPORT, self._report)
         self._part("page", names.PAGE, lambda x: self._page(x, report))
@@ -63,7 +66,7 @@ class Recheck:
 
     def _vouched(
         self,
-        commitment: Commitment,
+        commitment: Commitment | None,
         log: Record | None,
         roots: Sequence[Certificate] | None,
     ) -> None:

@@ -17,16 +17,18 @@ if TYPE_CHECKING:
 _SIGNATURE, _TIMESTAMP = "signature", "timestamp"
 
 
-def signature(commitment: Commitment, public_key: str | None) -> Finding:
+def signature(commitment: Commitment | None, public_key: str | None) -> Finding:
     """Check the owner's signature.
 
     Args:
-        commitment: Of the owner.
-        public_key: The owner's, 64 hexadecimal digits; None believes what the commitment says.
+        commitment: Of the owner; None if there is none.
+        public_key: The owner's, 64 hexadecimal digits, which then has to have signed; None believes
+            what the commitment says.
     """
+    if commitment is None or commitment.signature is None:
+        status = ABSENT if public_key is None else DIFFERS
+        return Finding(_SIGNATURE, status, "there is no signed commitment")
     signed = commitment.signature
-    if signed is None:
-        return Finding(_SIGNATURE, ABSENT, "the commitment is not signed")
     try:
         signed.check(commitment.body)
         if public_key is not None:
@@ -38,19 +40,25 @@ def signature(commitment: Commitment, public_key: str | None) -> Finding:
 
 
 def timestamp(
-    commitment: Commitment, roots: Sequence[Certificate] | None, *, own: bool, asked: str = ""
+    commitment: Commitment | None,
+    roots: Sequence[Certificate] | None,
+    *,
+    own: bool,
+    asked: str = "",
 ) -> Finding:
     """Check the timestamp.
 
     Args:
-        commitment: That was stamped.
+        commitment: That was stamped; None if there is none.
         roots: Certificates of authorities; None if there are none.
-        own: Whether they came with the evidence, and not from who checks it.
+        own: Whether they came with the evidence, and not from who checks it, who then wants a
+            timestamp.
         asked: When the suspect was first asked, if it was.
     """
+    if commitment is None or commitment.timestamp is None:
+        wanted = roots is not None and not own
+        return Finding(_TIMESTAMP, DIFFERS if wanted else ABSENT, "there is no stamped commitment")
     stamped = commitment.timestamp
-    if stamped is None:
-        return Finding(_TIMESTAMP, ABSENT, "the commitment is not stamped")
     if roots is None:
         return Finding(_TIMESTAMP, SKIPPED, "name the authority's certificates with --tsa-root")
     try:

@@ -219,9 +219,22 @@ def test_nothing_is_gathered_that_would_not_stand(tmp_path):
 def test_a_plain_bundle_says_what_is_not_in_it(tmp_path):
     found = recheck(ask(make(), copy, tmp_path / "log"))
     assert {part for part, (status, _) in found.items() if status == ABSENT} == {
-        *("commitment", "opening", "authority", "report", "page"),
+        *("commitment", "opening", "authority", "report", "page", "signature", "timestamp"),
     }
     assert wrong(found) == set()
+
+
+def test_who_names_a_key_or_an_authority_wants_them(tmp_path, authority, pem):
+    made = ask(make(), copy, tmp_path / "log")
+    trusted = {"roots": timestamp.read_roots(authority.root)}
+    found = recheck(made, **trusted, public_key=signing.read_public_key(pem[1]))
+    assert wrong(found) == {"signature", "timestamp"}
+    commitment, salts = commit({PUBLIC: make()})
+    opening = open_leaves(commitment, salts, make())
+    made = ask(make(), copy, tmp_path / "another", opening=opening)
+    assert wrong(recheck(made)) == set()
+    found = recheck(made, **trusted, public_key=signing.read_public_key(pem[1]))
+    assert wrong(found) == {"signature", "timestamp"}
 
 
 def test_what_failed_when_it_was_asked_fails_again(tmp_path):

@@ -82,6 +82,19 @@ def test_another_page_is_found(reported):
     assert found["page"] == (DIFFERS, "expected the page of this report. Received: 'another page'.")
 
 
+def test_the_wording_of_another_version_is_its_own(reported):
+    bundle = names.read(reported).bundle
+    said = json.loads(bundle.parts[names.REPORT])
+    said |= {"given": {**said["given"], "version": "0.0.9"}, "claim": "In other words."}
+    parts = {**bundle.parts, names.REPORT: json.dumps(said).encode()}
+    found = recheck(dataclasses.replace(bundle, parts=parts))
+    assert found["report"][0] == OK and "made by cemfp 0.0.9: not compared" in found["page"][1]
+    said["fingerprint"]["inputs"] = 99
+    parts[names.REPORT] = json.dumps(said).encode()
+    found = recheck(dataclasses.replace(bundle, parts=parts))
+    assert found["report"][0] == DIFFERS and "fingerprint.inputs: 99" in found["report"][1]
+
+
 def test_nothing_is_reported_of_what_does_not_hold(tmp_path):
     bundle = ask(make(), copy, tmp_path / "log")
     forged = dataclasses.replace(bundle, parts={**bundle.parts, names.VERDICT: b"{}"})
