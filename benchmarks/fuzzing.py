@@ -33,7 +33,7 @@ from cemfp.models.convention import Convention
 from cemfp.storage import stored_zip
 from cemfp.storage.files import hash_bytes, write_atomic
 from cemfp.suspects import Fed, LogError, QueryLog, Remembered, SuspectError
-from cemfp.suspects.chain import chained
+from cemfp.suspects.chain import linked
 from cemfp.suspects.network.description import parse_yaml
 from cemfp.suspects.record import read_log
 from cemfp.suspects.transforms import through
@@ -154,10 +154,10 @@ def changed_log(draw: st.DrawFn, valid: bytes) -> bytes:
     chain, made = "", []
     for line in lines:
         value = json.loads(line)
-        if not isinstance(value, dict):
-            value = {"value": value}
+        value = value if isinstance(value, dict) and value else {"value": value}
         value.pop("chain", None)
-        raw, chain = chained(value or {"x": 0}, chain)
+        # Not `chained`, which writes no NaN.
+        raw, chain = linked(json.dumps(value).encode(), chain)
         made.append(raw)
     return b"".join(made)
 

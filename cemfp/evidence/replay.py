@@ -16,6 +16,7 @@ from cemfp.suspects.record import Record
 from cemfp.suspects.remembered import digest, together
 from cemfp.verification import Verdict, verify
 
+BATCH = 512  # images at once, as `verify` has them
 SAME = 1e-9  # relative; other versions of a library may round otherwise
 
 
@@ -117,5 +118,6 @@ def _is_side(value: Any) -> bool:
 def _check_size(suspect: Suspect, fingerprint: Fingerprint) -> None:
     """Refuse layers that would make images so large that they fill the memory."""
     sizes = [np.prod(part.shape, dtype=float) for part in layers(suspect) if hasattr(part, "shape")]
-    images = len(fingerprint.inputs)
-    expect(max(sizes, default=0) * images * 4 <= 1 << 33, "images of at most 8 GiB", sizes)
+    shown = [x for x in (fingerprint.inputs, fingerprint.controls) if x is not None]
+    images = min(BATCH, max(len(x) for x in shown))
+    expect(4 * images * max(sizes, default=0) <= 1 << 31, "images of at most 2 GiB", sizes)

@@ -23,7 +23,11 @@ def chained(value: Mapping[str, Any], before: str) -> tuple[bytes, str]:
         value: Without "chain".
         before: The chain of the line before; "" for the first line.
     """
-    content = json.dumps(value, allow_nan=False).encode()
+    return linked(json.dumps(value, allow_nan=False).encode(), before)
+
+
+def linked(content: bytes, before: str) -> tuple[bytes, str]:
+    """Return the line of an object's JSON, and its chain; see `chained`."""
     chain = _hash(before, content)
     return content[:-1] + f', "chain": "{chain}"}}\n'.encode(), chain
 

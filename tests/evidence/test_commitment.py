@@ -68,6 +68,27 @@ def test_a_saved_fingerprint_has_the_same_leaves(fingerprint):
     assert leaves_of(Fingerprint.from_bytes(fingerprint.to_bytes())) == leaves_of(fingerprint)
 
 
+def test_a_later_calibration_is_no_other_statement(fingerprint):
+    before = dataclasses.replace(
+        fingerprint, calibration=None, surrogate_hits=None, reference_hits=None
+    )
+    same = [x == y for x, y in zip(leaves_of(before), leaves_of(fingerprint), strict=True)]
+    assert same == [True, False, *[True] * 11]
+
+
+def test_what_is_empty_is_in_no_leaf(fingerprint):
+    """A field that a later version adds must not change what an older one committed to."""
+    statement = json.loads(leaves_of(fingerprint)[0])["statement"]
+    assert statement == {
+        "classes": 3,
+        "data": {"name": "none"},
+        "inputs": 10,
+        "method": "by hand",
+        "parameters": {},
+        "source_sha256": "ab" * 32,
+    }
+
+
 def test_the_root_is_that_of_salted_leaves(fingerprint):
     commitment, salts = commit({PUBLIC: fingerprint}, SEED)
     leaves = [
