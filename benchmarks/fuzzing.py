@@ -22,6 +22,14 @@ import numpy as np
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
+from benchmarks.changed_files import (
+    Bytes,
+    changed_bundle,
+    changed_bytes,
+    changed_fingerprint,
+    changed_json,
+    changed_log,
+)
 from cemfp.evidence import bundle as names
 from cemfp.evidence import commitment as commitments
 from cemfp.evidence import gather, opening, signing, timestamp
@@ -30,10 +38,8 @@ from cemfp.evidence.problem import EvidenceError
 from cemfp.evidence.recheck import Recheck
 from cemfp.fingerprint.artifact import Calibration, Fingerprint, FingerprintError
 from cemfp.models.convention import Convention
-from cemfp.storage import stored_zip
-from cemfp.storage.files import hash_bytes, write_atomic
+from cemfp.storage.files import write_atomic
 from cemfp.suspects import Fed, LogError, QueryLog, Remembered, SuspectError
-from cemfp.suspects.chain import linked
 from cemfp.suspects.network.description import parse_yaml
 from cemfp.suspects.record import read_log
 from cemfp.suspects.transforms import through
@@ -42,8 +48,6 @@ from cemfp.verification import verify
 MOST_BYTES = 64 << 20
 AT_ONCE = 500  # inputs between two looks at the clock
 RESULT = Path(__file__).parent / "results" / "fuzzing.json"
-
-Bytes = st.SearchStrategy[bytes]
 
 YAML = b"""url: https://host/classify
 headers: {Authorization: "Bearer ${TOKEN}"}
@@ -93,106 +97,6 @@ class Target:
             assert peak < MOST_BYTES, f"{peak} bytes of memory for {len(content)}"
 
 
-@st.composite
-def changed_bytes(draw: st.DrawFn, valid: bytes) -> bytes:
-    """A few bytes changed, put in, taken out or repeated, or the end cut off."""
-    content = bytearray(valid)
-    for _ in range(draw(st.integers(1, 4))):
-        start = draw(st.integers(0, len(content)))
-        stop = min(len(content), start + draw(st.integers(0, 8)))
-        new = draw(st.one_of(st.binary(max_size=8), st.just(bytes(content[start:stop]) * 2)))
-        content[start:stop] = new
-    end = draw(st.one_of(st.just(len(content)), st.integers(0, len(content))))
-    return bytes(content[:end])
-
-
-_LEAVES = st.one_of(
-    st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=20),
-    st.sampled_from([2**31, 2**63, -1, 10**30, 1e308, "", "00" * 32, "\ud800", "\x1b[31m"]),
-)  # fmt: skip
-JSON = st.recursive(
-    _LEAVES,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
-    max_leaves=5,
-)
-
-
-@st.composite
-def changed_json(draw: st.DrawFn, valid: bytes) -> bytes:
-    """Some values within replaced, taken out or doubled."""
-    value = json.loads(valid)
-    for _ in range(draw(st.integers(1, 2))):
-        value = _changed(draw, value)
-    return json.dumps(value).encode()
-
-
-def _changed(draw: st.DrawFn, value: Any) -> Any:
-    """Go down some way, and change what is there."""
-    if not isinstance(value, dict | list) or not value or draw(st.integers(0, 4)) == 0:
-        return draw(JSON)
-    keys = list(value) if isinstance(value, dict) else list(range(len(value)))
-    key = draw(st.sampled_from(keys))
-    value = dict(value) if isinstance(value, dict) else list(value)
-    what = draw(st.integers(0, 9))
-    if what == 0:
-        del value[key]
-    elif what == 1 and isinstance(value, list):
-        value.insert(key, value[key])
-    elif what == 1:
-        value[draw(st.text(max_size=5))] = value[key]
-    else:
-        value[key] = _changed(draw, value[key])
-    return value
-
-
-@st.composite
-def changed_log(draw: st.DrawFn, valid: bytes) -> bytes:
-    """Lines changed, and chained again."""
-    lines = valid.splitlines()
-    place = draw(st.integers(0, len(lines) - 1))
-    lines[place] = draw(changed_json(lines[place]))
-    chain, made = "", []
-    for line in lines:
-        value = json.loads(line)
-        value = value if isinstance(value, dict) and value else {"value": value}
-        value.pop("chain", None)
-        # Not `chained`, which writes no NaN.
-        raw, chain = linked(json.dumps(value).encode(), chain)
-        made.append(raw)
-    return b"".join(made)
-
-
-@st.composite
-def changed_fingerprint(draw: st.DrawFn, valid: bytes) -> bytes:
-    """The manifest, or an array's bytes, changed, and hashed again."""
-    members, _ = stored_zip.unpack(valid, most_bytes=1 << 30, most_members=99)
-    manifest = json.loads(members["manifest.json"])
-    name = draw(st.sampled_from([*manifest["members"]]))
-    members[name] = draw(st.one_of(st.just(members[name]), changed_bytes(members[name])))
-    manifest["members"][name]["sha256"] = hash_bytes(members[name])
-    manifest["members"][name]["bytes"] = len(members[name])
-    content = draw(changed_json(json.dumps(manifest).encode()))
-    members["manifest.json"] = content
-    members["manifest.sha256"] = hash_bytes(content).encode()
-    return stored_zip.pack(members)
-
-
-@st.composite
-def changed_bundle(draw: st.DrawFn, valid: bytes) -> bytes:
-    """One part changed as fits it, and hashed again."""
-    bundle = names.from_bytes(valid).bundle
-    name = draw(st.sampled_from([*bundle.parts]))
-    kinds = {names.FINGERPRINT: changed_fingerprint, names.QUERIES: changed_log}
-    by_kind = changed_json if name.endswith(".json") else kinds.get(name, changed_bytes)
-    part = draw(st.one_of(by_kind(bundle.parts[name]), changed_bytes(bundle.parts[name])))
-    return dataclasses.replace(bundle, parts={**bundle.parts, name: part}).to_bytes()
-
-
-def changed_stamp(valid: bytes) -> Bytes:
-    """A response's bytes changed."""
-    return changed_bytes(valid)
-
-
 def targets(folder: Path, stamped: tuple[bytes, bytes] | None = None) -> dict[str, Target]:
     """Return the parsers by name.
 
@@ -229,7 +133,7 @@ def targets(folder: Path, stamped: tuple[bytes, bytes] | None = None) -> dict[st
         def check(content: bytes) -> Any:
             return timestamp.check_response(content, b"content", roots)
 
-        found["timestamp"] = Target(check, EvidenceError, stamped[0], changed_stamp)
+        found["timestamp"] = Target(check, EvidenceError, stamped[0], changed_bytes)
     return found
 
 

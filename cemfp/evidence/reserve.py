@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 
@@ -40,21 +41,20 @@ def split(fingerprint: Fingerprint, reserve: int, seed: int) -> tuple[Fingerprin
 
 
 def _part(fingerprint: Fingerprint, chosen: np.ndarray) -> Fingerprint:
+    """Return a fingerprint of some inputs, with the calibration that follows for them."""
     arrays = {name: getattr(fingerprint, name) for name in OF_AN_INPUT}
-    parts = {name: array[chosen] for name, array in arrays.items() if array is not None}
+    part = {name: array[chosen] for name, array in arrays.items() if array is not None}
+    part |= _calibration(fingerprint, chosen)
     # What classes are short of was counted before.
-    plain = dataclasses.replace(
-        fingerprint,
-        shortfall={},
-        calibration=None,
-        surrogate_hits=None,
-        reference_hits=None,
-        **parts,
-    )
+    return dataclasses.replace(fingerprint, shortfall={}, **part)
+
+
+def _calibration(fingerprint: Fingerprint, chosen: np.ndarray) -> dict[str, Any]:
+    """Fields that say how the calibration models answered the chosen inputs."""
     record = fingerprint.calibration
     surrogates, references = fingerprint.surrogate_hits, fingerprint.reference_hits
     if record is None or surrogates is None or references is None:
-        return plain
+        return {}
     surrogates, references = (
         np.ascontiguousarray(hits[:, chosen]) for hits in (surrogates, references)
     )
@@ -68,6 +68,5 @@ def _part(fingerprint: Fingerprint, chosen: np.ndarray) -> Fingerprint:
         rule=rule,
         queries=len(chosen),
     )
-    return dataclasses.replace(
-        plain, calibration=calibration, surrogate_hits=surrogates, reference_hits=references
-    )
+    hits = {"surrogate_hits": surrogates, "reference_hits": references}
+    return {"calibration": calibration, **hits}

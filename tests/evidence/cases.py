@@ -1,13 +1,19 @@
-"""Evidence on a suspect whose answers are chosen."""
+"""Evidence on a suspect whose answers are chosen, and what a recheck says of it."""
 
 import dataclasses
 
+import numpy as np
+
+from cemfp.evidence import bundle as names
 from cemfp.evidence import gather, signing, timestamp
 from cemfp.evidence.asking import hash_of_questions
 from cemfp.evidence.commitment import PUBLIC, commit
+from cemfp.evidence.findings import DIFFERS
 from cemfp.evidence.opening import open_leaves
+from cemfp.evidence.recheck import Recheck
 from cemfp.models.convention import Convention
 from cemfp.suspects import Fed, QueryLog, Relabelled, Remembered, Resize, Resized
+from cemfp.suspects.chain import chained
 from cemfp.suspects.network.connection import Connection
 from cemfp.suspects.transforms import through
 from cemfp.verification import verify
@@ -48,3 +54,35 @@ def ask(fingerprint, answer, path, *, through_all=True, options=None, **more):
         limits={"budget": None},
         **more,
     )
+
+
+def copy(images):
+    """A copy that wants 0 to 255 and has its classes in another order: see `cases.ask`."""
+    return (np.rint(images[:, 0, 0, 0]).astype(int) + 2) % 3
+
+
+def recheck(bundle, **means):
+    """Part -> (status, text)."""
+    content = bundle if isinstance(bundle, bytes) else bundle.to_bytes()
+    found = Recheck(names.from_bytes(content), **means)()
+    return {one.part: (one.status, one.text) for one in found}
+
+
+def wrong(found):
+    return {part for part, (status, _) in found.items() if status == DIFFERS}
+
+
+def changed(bundle, **parts):
+    """With some parts changed, and all hashes of the manifest made again."""
+    by_name = {name.replace(".", "_"): name for name in names.PARTS}
+    new = {by_name[name.replace("tsa_", "tsa-")]: value for name, value in parts.items()}
+    return dataclasses.replace(bundle, parts={**bundle.parts, **new})
+
+
+def rechained(lines):
+    """The same lines with hashes that fit again."""
+    chain, made = "", []
+    for line in lines:
+        raw, chain = chained({k: v for k, v in line.items() if k != "chain"}, chain)
+        made.append(raw)
+    return b"".join(made)

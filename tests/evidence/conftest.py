@@ -7,6 +7,7 @@ import pytest
 
 from cemfp.evidence import signing
 from cemfp.fingerprint.artifact import Calibration
+from tests.evidence import cases
 from tests.evidence.authority import Authority
 from tests.verification.stand_ins import make_fingerprint
 
@@ -46,3 +47,12 @@ def make():
         surrogate_hits=np.array([[1] * 9 + [0], [0, 0] + [1] * 8], np.uint8),
         reference_hits=np.array([[0] * 9 + [1]], np.uint8),
     )
+
+
+@pytest.fixture(scope="session")
+def whole(authority, pem, tmp_path_factory):
+    """A bundle with everything in it."""
+    path = tmp_path_factory.mktemp("whole") / "log"
+    fingerprint = make()
+    opening = cases.committed(fingerprint, pem, authority)
+    return cases.ask(fingerprint, cases.copy, path, opening=opening, roots=authority.root)

@@ -6,7 +6,6 @@ import json
 import subprocess
 import sys
 
-import numpy as np
 import pytest
 
 from cemfp.evidence import bundle as names
@@ -16,13 +15,9 @@ from cemfp.evidence.findings import ABSENT, DIFFERS, OK, SKIPPED
 from cemfp.evidence.opening import open_leaves
 from cemfp.evidence.papers import check_path
 from cemfp.evidence.problem import EvidenceError
-from cemfp.evidence.recheck import Recheck
-from cemfp.evidence.replay import differences
 from cemfp.storage import stored_zip
-from cemfp.suspects import NoAnswer, TryAgain
-from cemfp.suspects.chain import chained
 from tests.evidence.authority import Authority
-from tests.evidence.cases import ask, committed
+from tests.evidence.cases import ask, changed, committed, copy, rechained, recheck, wrong
 from tests.evidence.conftest import make
 
 PART_OF = {
@@ -36,38 +31,6 @@ PART_OF = {
     names.MANIFEST: "archive",
     names.MANIFEST_HASH: "archive",
 }
-
-
-def copy(images):
-    """A copy that wants 0 to 255 and has its classes in another order: see `cases.ask`."""
-    return (np.rint(images[:, 0, 0, 0]).astype(int) + 2) % 3
-
-
-@pytest.fixture(scope="session")
-def whole(authority, pem, tmp_path_factory):
-    """A bundle with everything in it."""
-    path = tmp_path_factory.mktemp("whole") / "log"
-    fingerprint = make()
-    opening = committed(fingerprint, pem, authority)
-    return ask(fingerprint, copy, path, opening=opening, roots=authority.root)
-
-
-def recheck(bundle, **means):
-    """Part -> (status, text)."""
-    content = bundle if isinstance(bundle, bytes) else bundle.to_bytes()
-    found = Recheck(names.from_bytes(content), **means)()
-    return {one.part: (one.status, one.text) for one in found}
-
-
-def wrong(found):
-    return {part for part, (status, _) in found.items() if status == DIFFERS}
-
-
-def changed(bundle, **parts):
-    """With some parts changed, and all hashes of the manifest made again."""
-    by_name = {name.replace(".", "_"): name for name in names.PARTS}
-    new = {by_name[name.replace("tsa_", "tsa-")]: value for name, value in parts.items()}
-    return dataclasses.replace(bundle, parts={**bundle.parts, **new})
 
 
 def test_all_of_it_holds(whole, authority, pem):
@@ -111,15 +74,6 @@ def test_a_part_that_was_taken_out_is_missed(whole):
     del members[names.QUERIES]
     with pytest.raises(EvidenceError, match=r"a ZIP without queries\.jsonl"):
         names.from_bytes(stored_zip.pack(members))
-
-
-def rechained(lines):
-    """The same lines with hashes that fit again."""
-    chain, made = "", []
-    for line in lines:
-        raw, chain = chained({k: v for k, v in line.items() if k != "chain"}, chain)
-        made.append(raw)
-    return b"".join(made)
 
 
 def test_changed_answers_are_found_even_with_new_hashes(whole):
@@ -237,32 +191,6 @@ def test_who_names_a_key_or_an_authority_wants_them(tmp_path, authority, pem):
     assert wrong(found) == {"signature", "timestamp"}
 
 
-def test_what_failed_when_it_was_asked_fails_again(tmp_path):
-    """Conventions that the suspect refuses, and a server that is busy in between."""
-    calls = []
-
-    def picky(images):
-        calls.append(len(images))
-        if images.min() < 0:
-            raise ValueError("expected positive numbers")
-        if len(calls) == 2:
-            raise TryAgain("busy", after=0.0)
-        return np.rint(images[:, 0, 0, 0]).astype(int) % 2  # wrong on most ordinary images
-
-    made = ask(make(), picky, tmp_path / "log", through_all=False)
-    log = made.parts[names.QUERIES]
-    assert log.count(b'"busy"') == 4 and log.count(b'"failed"') > 0
-    assert wrong(recheck(made)) == set()
-
-
-def test_labels_scores_and_nonsense_come_back_alike(tmp_path):
-    def scores(images):
-        return np.eye(3, dtype=np.float32)[np.rint(images[:, 0, 0, 0]).astype(int) % 3] / 3
-
-    for name, answer in (("scores", scores), ("same", lambda x: np.full((len(x), 3), np.nan))):
-        assert wrong(recheck(ask(make(), answer, tmp_path / name, through_all=False))) == set()
-
-
 def test_files_are_told_apart(whole, tmp_path):
     commitment, salts = commit({PUBLIC: make()})
     opening = open_leaves(commitment, salts, make(), inputs=[1, 2])
@@ -283,19 +211,6 @@ def test_files_are_told_apart(whole, tmp_path):
             check_path(tmp_path / "else")
 
 
-def test_differences_are_named_by_their_place():
-    stated = {"a": [1, 2.0], "b": {"c": "x"}, "d": None}
-    found = {"a": [1, 2.0 + 1e-12], "b": {"c": "y"}, "e": 1}
-    assert list(differences(stated, found)) == [
-        "b.c: 'x' is stated, 'y' follows",
-        "d: stated, but nowhere found",
-        "e: not stated",
-    ]
-    assert list(differences(True, 1)) and list(differences(1, True))
-    assert list(differences([1], [1, 2])) == [": [1] is stated, [1, 2] follows"]
-    assert list(differences(10**400, 1.0))
-
-
 def test_neither_tensorflow_nor_the_network_is_needed(whole, tmp_path):
     (tmp_path / "e.zip").write_bytes(whole.to_bytes())
     code = (
@@ -310,25 +225,6 @@ def test_neither_tensorflow_nor_the_network_is_needed(whole, tmp_path):
     assert done.returncode == 0, done.stderr
     assert done.stderr.splitlines()[-1] == "[]"
     assert len(done.stdout.splitlines()) == 12
-
-
-def test_a_budget_that_ended_is_told_from_a_question_never_asked(whole, fingerprint, tmp_path):
-    """A log without some answers gives no verdict, where it was not the budget that ended it."""
-    lines = [json.loads(line) for line in whole.parts[names.QUERIES].splitlines()]
-    image = next(line["input"] for line in reversed(lines))
-    kept = rechained([line for line in lines if line.get("input") != image])
-    asking = json.loads(whole.parts[names.ASKING])
-    with pytest.raises(NoAnswer, match="no question about the input"):
-        raise_from_log(kept, asking, fingerprint)
-
-
-def raise_from_log(content, asking, fingerprint):
-    from cemfp.evidence.asking import Asking
-    from cemfp.evidence.replay import reopen
-    from cemfp.suspects.record import read_log
-
-    made = Asking.from_bytes(json.dumps(asking).encode())
-    reopen(made, read_log(content)[1])(fingerprint.inputs)
 
 
 def test_gathering_checks_itself(whole):

@@ -14,9 +14,8 @@ from cemfp.evidence.problem import EvidenceError
 from cemfp.evidence.recheck import Recheck
 from cemfp.evidence.reporting import limits
 from cemfp.fingerprint.artifact import Calibration
-from tests.evidence.cases import ask
+from tests.evidence.cases import ask, copy, recheck
 from tests.evidence.conftest import make
-from tests.evidence.test_recheck import copy
 from tests.small_classifiers import linear
 
 ADDED = {
@@ -33,11 +32,6 @@ def reported(tmp_path):
     path.write_bytes(ask(make(), copy, tmp_path / "log").to_bytes())
     gather.add_report(path, ADDED)
     return path
-
-
-def recheck(bundle):
-    found = Recheck(names.from_bytes(bundle.to_bytes()))()
-    return {one.part: (one.status, one.text) for one in found}
 
 
 def test_it_is_in_the_bundle_and_follows_from_it(reported):
