@@ -22,6 +22,11 @@ class Finding:
     status: str
     text: str
 
+    def __post_init__(self) -> None:
+        # A stranger's words may be in it: nothing that a terminal obeys.
+        plain = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in self.text)
+        object.__setattr__(self, "text", plain)
+
 
 class Skipped(Exception):
     """A check cannot be made, through no fault of the part."""

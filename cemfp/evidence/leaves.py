@@ -58,7 +58,7 @@ def _said(record: Any) -> dict[str, Any]:
         if field.default_factory is not dataclasses.MISSING:
             default = field.default_factory()
         if not _holds_arrays(field) and (default is dataclasses.MISSING or value != default):
-            found[field.name] = value
+            found[field.name] = _said(value) if dataclasses.is_dataclass(value) else value
     return found
 
 

@@ -227,6 +227,12 @@ def test_neither_tensorflow_nor_the_network_is_needed(whole, tmp_path):
     assert len(done.stdout.splitlines()) == 12
 
 
+def test_nothing_that_a_terminal_obeys_is_printed(whole):
+    stated = {**json.loads(whole.parts[names.VERDICT]), "\x1b[31m": 1}
+    found = recheck(changed(whole, verdict_json=json.dumps(stated).encode()))
+    assert found["verdict"][1] == r"\x1b[31m: stated, but nowhere found"
+
+
 def test_gathering_checks_itself(whole):
     gather.check(whole)
     forged = changed(whole, verdict_json=b"{}")
