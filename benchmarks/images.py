@@ -8,6 +8,7 @@ may hold the converted images for as long as nothing else wants it.
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import tempfile
 import threading
@@ -20,30 +21,44 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
+from benchmarks.harness import machine
 from cemfp.data import load
 from cemfp.training import loop
 from cemfp.training.recipe import Recipe
 
 CLASSES, DIFFERENT, BATCH, CROP = 10, 16, 64, 32
+SIZES = 5_000, 50_000
 
 
 @click.command()
-@click.option("--images", type=click.IntRange(2 * CLASSES), default=50_000, show_default=True)
+@click.argument("images", nargs=-1, type=click.IntRange(2 * CLASSES))
 @click.option("--side", type=click.IntRange(CROP), default=224, show_default=True)
-@click.option("--write", type=click.Path(path_type=Path), help="Write the row to this file, too.")
-def main(images: int, side: int, write: Path | None) -> None:
-    """Convert IMAGES JPEG files of SIDE pixels and feed them to one epoch of training."""
-    with tempfile.TemporaryDirectory() as place:
-        os.environ["CEMFP_DATA_CACHE"] = str(Path(place) / "cache")
-        row = measure(draw(Path(place) / "images", images, side))
-    text = json.dumps({"images": images, "side": side, **row}, indent=2)
+@click.option("--write", type=click.Path(path_type=Path), help="Write the rows to this file, too.")
+def main(images: tuple[int, ...], side: int, write: Path | None) -> None:
+    """Convert IMAGES JPEG files of SIDE pixels and feed them to one epoch of training.
+
+    IMAGES are one number or several, by default 5,000 and 50,000; each has a process of its own.
+    """
+    facts = machine()
+    rows = []
+    for count in images or SIZES:
+        with multiprocessing.get_context("spawn").Pool(1) as pool:
+            rows.append(pool.apply(one, (count, side)))
+    text = json.dumps({"machine": facts, "side": side, "rows": rows}, indent=2)
     click.echo(text)
     if write is not None:
         write.write_text(text + "\n")
 
 
+def one(count: int, side: int) -> dict[str, Any]:
+    """Return the row of so many images, drawn for it and thrown away."""
+    with tempfile.TemporaryDirectory() as place:
+        os.environ["CEMFP_DATA_CACHE"] = str(Path(place) / "cache")
+        return {"images": count, **measure(draw(Path(place) / "images", count, side))}
+
+
 def draw(root: Path, count: int, side: int) -> Path:
-    """Write a folder of `count` JPEG images in `CLASSES` folders."""
+    """Write a folder of `count` JPEG images in `CLASSES` folders; return it."""
     originals = root.parent / "originals"
     originals.mkdir()
     rng = np.random.default_rng(0)
