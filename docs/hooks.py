@@ -5,6 +5,7 @@ A line of a page by itself is replaced when the site is built, so that nothing i
     <!-- show file experiments/results/small/claims.md -->    its headings two levels further down
     <!-- show remaining small -->              a profile's tables and figures that no page names
     <!-- show benchmark cem -->                the tables of benchmarks/results/cem.json
+    <!-- show images -->                      the table of benchmarks/results/images.json
     <!-- show list NETS -->                    rows of NETS, ATTACKS, METHODS, REMOVALS, DATASETS
     <!-- show profiles -->                     the sizes of a study
     <!-- show modules cemfp.data -->           the reference of each module of a package
@@ -86,14 +87,38 @@ def _remaining(profile: str) -> str:
 def _benchmark(name: str) -> str:
     from benchmarks.__main__ import table
 
-    result = json.loads((ROOT / "benchmarks" / "results" / f"{name}.json").read_bytes())
-    facts = result["machine"]
-    machine = (
+    result = _measured(name)
+    return "\n\n".join([*map(table, result["sections"]), _machine(result["machine"])])
+
+
+def _measured(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((ROOT / f"benchmarks/results/{name}.json").read_bytes())
+    return found
+
+
+def _machine(facts: dict[str, Any]) -> str:
+    return (
         f"{facts['cpu']}, {facts['logical_cores']} logical cores "
         f"({', '.join(facts['instructions'])}), Python {facts['python']}, TensorFlow "
         f"{facts['tensorflow']}; load before the run: {facts['load_before']}."
     )
-    return "\n\n".join([*map(table, result["sections"]), machine])
+
+
+def _images() -> str:
+    """Rates and memory of many images, by their number."""
+    result = _measured("images")
+    heads = "images", "pixels, MiB", "conversion, images/s", "MiB", "feeding, images/s", "MiB"
+    rows = (
+        tuple(
+            f"{number:,}"
+            for number in (
+                *(row["images"], row["pixels_mib"]),
+                *(row[part][what] for part in ("conversion", "feeding") for what in row[part]),
+            )
+        )
+        for row in result["rows"]
+    )
+    return "\n\n".join(["\n".join(_rows(heads, rows)), _machine(result["machine"])])
 
 
 def _list(name: str) -> str:
@@ -239,6 +264,7 @@ SHOWN: dict[str, Callable[..., str]] = {
     "file": _file,
     "remaining": _remaining,
     "benchmark": _benchmark,
+    "images": _images,
     "list": _list,
     "profiles": _profiles,
     "modules": _modules,
