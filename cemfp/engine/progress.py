@@ -49,12 +49,17 @@ class ProgressLine(tqdm):
 
 
 def time_left(run: Run, now: float) -> str:
-    """Say how long the rest will take; jobs of a sort that nobody measured count zero."""
+    """Say how long the rest will take; jobs of a sort that nobody measured count zero.
+
+    Where nothing else is left, this is said in place of a number.
+    """
     pending = [(job, 0.0) for job in run.waiting.values()]
     pending += [(child.job, now - child.started) for child in run.running.values()]
     estimates = [(run.estimates.seconds(job), spent) for job, spent in pending]
     seconds = sum(max(0.0, estimate - spent) for estimate, spent in estimates if estimate)
     unknown = any(estimate is None for estimate, _ in estimates)
+    if unknown and seconds < 1.0:
+        return "time left unknown"
     return f"{'more than ' if unknown else ''}{duration(seconds / run.backend.slots)} left"
 
 
