@@ -10,7 +10,6 @@ from __future__ import annotations
 import copy
 import dataclasses
 import hashlib
-import io
 import math
 import zipfile
 from pathlib import Path
@@ -31,8 +30,9 @@ from cemfp.models.directory import (
     read,
     write,
 )
-from cemfp.models.keras_models import with_logits
+from cemfp.models.keras_models import check_signature, load_keras, with_logits
 from cemfp.models.nets import NETS
+from cemfp.models.weights import from_npz, rounded, to_npz
 
 __all__ = [
     "CONFIG",
@@ -168,7 +168,7 @@ class Classifier:
         """
         config = copy.deepcopy(self._portable())
         model = _build(config)
-        model.set_weights([_rounded(weight) for weight in self.model.get_weights()])
+        model.set_weights([rounded(weight) for weight in self.model.get_weights()])
         return Classifier(model, config)
 
     def save(self, directory: Path) -> None:
@@ -180,10 +180,7 @@ class Classifier:
             UnknownLayers: It is a user's own Keras model with layers that are not Keras' own.
         """
         config = self._portable()
-        weights = enumerate(self.model.get_weights())
-        buffer = io.BytesIO()
-        np.savez(buffer, **{f"{i:04d}": _packed(weight) for i, weight in weights})
-        write(Path(directory), config, buffer.getvalue())
+        write(Path(directory), config, to_npz(self.model.get_weights()))
 
     def _portable(self) -> ClassifierConfig:
         """Return the config with all that it takes to build the net again."""
@@ -211,8 +208,7 @@ class Classifier:
         try:
             # Each number of ours takes two bytes or more: no net has more of them than its file.
             model = _build(config, most=len(data) // 2)
-            with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-                model.set_weights([arrays[name] for name in sorted(arrays.files)])
+            model.set_weights(from_npz(data))
         except _NO_WEIGHTS as error:
             reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
             raise ClassifierError(
@@ -248,10 +244,10 @@ class Classifier:
         """
         name = "the Keras model"
         if not isinstance(model, tf.keras.Model):
-            name, model = str(model), _load_keras(Path(model))
+            name, model = str(model), load_keras(Path(model))
         shape: Any = getattr(model, "input_shape", None)
         output: Any = getattr(model, "output_shape", None)
-        _check_signature(name, shape, output)
+        check_signature(name, shape, output)
         convention = Convention(scale, offset, bgr)
         if not convention.fits(shape[-1]):
             raise ClassifierError(
@@ -269,34 +265,12 @@ class Classifier:
         return UNIT if self.config.net in NETS else Convention.of(self.config.arguments)
 
 
-def _check_signature(name: str, shape: Any, output: Any) -> None:
-    expected = f"{name}: expected a Keras model from images (n, h, w, c) to scores (n, classes)"
-    # Keras gives a list, or a tuple of tuples, for several.
-    if any(not isinstance(x, tuple) or (x and isinstance(x[-1], tuple)) for x in (shape, output)):
-        raise ClassifierError(
-            f"{expected}. Received: one that was never built, or has several inputs or outputs; "
-            "call it on images once, and give it one input and one output"
-        )
-    if len(shape) == 4 and None in shape[1:]:
-        raise ClassifierError(
-            f"{name}: expected a Keras model of a fixed input size. Received: {shape}; put "
-            "tf.keras.Input((h, w, c)) in front of it and save that"
-        )
-    if not _is_fixed(shape, 4) or not _is_fixed(output, 2):
-        raise ClassifierError(f"{expected}. Received: one from {shape} to {output}")
-    if output[-1] < 2:
-        raise ClassifierError(
-            f"{name}: expected at least two output units, one for each class. Received: one; "
-            "give it two, with a softmax"
-        )
-
-
 def _build(config: ClassifierConfig, most: int = rebuilding.MOST_PARAMETERS) -> tf.keras.Model:
     """Return the config's net, its weights still to be set."""
     if config.architecture is None:
         return NETS[config.net](config.input_shape, config.classes, **config.arguments)
     model = rebuilding.build(config.architecture, most=most, fresh=False)
-    _check_signature("architecture", model.input_shape, model.output_shape)
+    check_signature("architecture", model.input_shape, model.output_shape)
     if (
         model.input_shape[1:] != tuple(config.input_shape)
         or model.output_shape[1] != config.classes
@@ -306,42 +280,3 @@ def _build(config: ClassifierConfig, most: int = rebuilding.MOST_PARAMETERS) -> 
             f"{model.input_shape[1:]} to {model.output_shape[1]}"
         )
     return model
-
-
-def _rounded(weight: np.ndarray) -> np.ndarray:
-    half = _as_half(weight)
-    return weight if half is None else half.astype(weight.dtype)
-
-
-def _packed(weight: np.ndarray) -> np.ndarray:
-    half = _as_half(weight)
-    return half if half is not None and np.array_equal(half, weight) else weight
-
-
-def _as_half(weight: np.ndarray) -> np.ndarray | None:
-    """Return `weight` as float16; None if that is beyond it."""
-    with np.errstate(over="ignore"):
-        half = weight.astype(np.float16)
-    return half if np.isfinite(half).all() else None
-
-
-def _is_fixed(shape: Any, rank: int) -> bool:
-    """Whether it is the shape of one tensor in which only the number of images is open."""
-    return isinstance(shape, tuple) and len(shape) == rank and None not in shape[1:]
-
-
-def _load_keras(path: Path) -> tf.keras.Model:
-    if path.suffix != ".keras":
-        raise ClassifierError(
-            f"expected a .keras file. Received: {path}; .h5 files run code unchecked: "
-            "save with model.save('x.keras')"
-        )
-    try:
-        with rebuilding.application_layers():
-            return tf.keras.models.load_model(path, compile=False, safe_mode=True)
-    except Exception as error:  # Keras raises many kinds for a broken or foreign file
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise ClassifierError(
-            f"{path}: Keras cannot load it ({reason[:200]}); a model with Lambda or custom layers "
-            "needs your code: load it in Python, and pass Classifier.from_keras(model) on"
-        ) from error

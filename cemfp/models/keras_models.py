@@ -1,14 +1,78 @@
-"""What a user's own Keras classifier needs to be used here: logits at its end, layers by reach."""
+"""A user's own Keras classifier: opened, checked, given logits at its end, its layers by reach."""
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import tensorflow as tf
 
+from cemfp.models import rebuilding
 from cemfp.models.convention import Convention
+from cemfp.models.directory import ClassifierError
 
 _PROBABILITIES = (tf.keras.activations.softmax, tf.keras.activations.sigmoid)
 # Of a model whose softmax cannot be taken off: its logarithm is finite.
 LEAST_PROBABILITY = 1e-30
+
+
+def load_keras(path: Path) -> tf.keras.Model:
+    """Return the model of a `.keras` file, which may run code.
+
+    Raises:
+        ClassifierError: It is another file, or Keras cannot load it.
+    """
+    if path.suffix != ".keras":
+        raise ClassifierError(
+            f"expected a .keras file. Received: {path}; .h5 files run code unchecked: "
+            "save with model.save('x.keras')"
+        )
+    try:
+        with rebuilding.application_layers():
+            return tf.keras.models.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:  # Keras raises many kinds for a broken or foreign file
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ClassifierError(
+            f"{path}: Keras cannot load it ({reason[:200]}); a model with Lambda or custom layers "
+            "needs your code: load it in Python, and pass Classifier.from_keras(model) on"
+        ) from error
+
+
+def check_signature(name: str, shape: Any, output: Any) -> None:
+    """Refuse what is no classifier of images of one size.
+
+    Args:
+        name: What the model is called in messages.
+        shape: Its `input_shape`; only the number of images may be open.
+        output: Its `output_shape`.
+
+    Raises:
+        ClassifierError: It is not from images (n, h, w, c) to scores (n, classes).
+    """
+    expected = f"{name}: expected a Keras model from images (n, h, w, c) to scores (n, classes)"
+    # Keras gives a list, or a tuple of tuples, for several.
+    if any(not isinstance(x, tuple) or (x and isinstance(x[-1], tuple)) for x in (shape, output)):
+        raise ClassifierError(
+            f"{expected}. Received: one that was never built, or has several inputs or outputs; "
+            "call it on images once, and give it one input and one output"
+        )
+    if len(shape) == 4 and None in shape[1:]:
+        raise ClassifierError(
+            f"{name}: expected a Keras model of a fixed input size. Received: {shape}; put "
+            "tf.keras.Input((h, w, c)) in front of it and save that"
+        )
+    if not _is_fixed(shape, 4) or not _is_fixed(output, 2):
+        raise ClassifierError(f"{expected}. Received: one from {shape} to {output}")
+    if output[-1] < 2:
+        raise ClassifierError(
+            f"{name}: expected at least two output units, one for each class. Received: one; "
+            "give it two, with a softmax"
+        )
+
+
+def _is_fixed(shape: Any, rank: int) -> bool:
+    """Whether it is the shape of one tensor in which only the number of images is open."""
+    return isinstance(shape, tuple) and len(shape) == rank and None not in shape[1:]
 
 
 def with_logits(model: tf.keras.Model, convention: Convention) -> tf.keras.Model:
