@@ -16,6 +16,7 @@ from cemfp.engine.jobs import Job, Progress
 from cemfp.fingerprint.artifact import Fingerprint
 from cemfp.jobs.cost import INPUT_GRADIENT, TRAINING, training_flops
 from cemfp.jobs.fingerprint import FINGERPRINT, NOTHING, ROWS, MakeFingerprint, load_classifiers
+from cemfp.jobs.start import KeepStart
 from cemfp.jobs.train import ANSWERS, AnySource, LabelImages, Net, TrainNet
 from cemfp.models.classifier import Classifier, UnknownLayers
 from cemfp.numerics import metrics
@@ -44,6 +45,7 @@ class RemoveFingerprint(Job):
         transfer_set: Data set whose training images the thief has; empty means the victim's.
         count: Size of a random part of it; 0 means all.
         pretrained: A net trained on other images, for transfer learning.
+        start: Public weights that an extraction attack starts from, in place of fresh ones.
     """
 
     kind: ClassVar[str] = "remove"
@@ -57,6 +59,7 @@ class RemoveFingerprint(Job):
     transfer_set: str = ""
     count: int = 0
     pretrained: TrainNet | None = None
+    start: KeepStart | None = dataclasses.field(default=None, metadata={"omit_default": True})
 
     def label(self) -> str:
         """Short name for people."""
@@ -76,9 +79,9 @@ class RemoveFingerprint(Job):
         return LabelImages(self.transfer_set or self.data, self.victim)
 
     def dependencies(self) -> tuple[Job, ...]:
-        """Return the victim, its answers, and the pre-trained net."""
-        needed: tuple[Job, ...] = (self.victim, self.answers)
-        return needed if self.pretrained is None else (*needed, self.pretrained)
+        """Return the victim, its answers, the pre-trained net and the weights to start from."""
+        optional = (self.pretrained, self.start)
+        return self.victim, self.answers, *(job for job in optional if job is not None)
 
     def run(self, store: Store, out: Path, progress: Progress) -> None:
         """Attack, measure, save model and summary."""
@@ -100,6 +103,7 @@ class RemoveFingerprint(Job):
             architecture=self.net.layers(),
             answers=answers,
             pretrained=self._pretrained(store),
+            start=None if self.start is None else self.start.read(store),
             progress=lambda done, total, text: progress(f"step {done}/{total}, {text}"),
         )
         _half(remove(self.attack, thief), dataset.test).save(out)

@@ -15,6 +15,7 @@ from cemfp.jobs.start import KeepStart
 from cemfp.jobs.train import Net, TrainNet
 from cemfp.jobs.zoo import FIRST_SEED, REFERENCE_OFFSET, Group
 from cemfp.models.roles import Role
+from cemfp.owner.means import STARTED_SPEED
 from cemfp.owner.schedule import MEMBERS, OTHER_NET, Schedule
 from cemfp.removal import REMOVALS
 from cemfp.training.recipe import Recipe
@@ -116,11 +117,17 @@ class Owner:
         return MakeFingerprint(candidates, size=self.size)
 
     def theft(self, name: str, plan: Schedule) -> RemoveFingerprint:
-        """Return a removal attack on the source."""
-        attack = REMOVALS[name]()
+        """Return a removal attack on the source.
+
+        A thief who trains a net like the owner's finds the same public weights to start from.
+        """
+        attack, other = REMOVALS[name](), name == OTHER_NET
         if name == "advtrain":
             attack = REMOVALS[name](epsilon=ADVERSARIAL_RADIUS, steps=ADVERSARIAL_STEPS)
         recipe = self._recipe(plan.epochs)
+        if other and self.start is not None:
+            fresh = recipe.learning_rate / STARTED_SPEED
+            recipe = dataclasses.replace(recipe, learning_rate=fresh)
         if attack.like_victim and attack.recipe is not None:
             gentle = attack.recipe
             own = ("flip", "pad", "batch_size", "precision")
@@ -131,7 +138,8 @@ class Owner:
             data=self.data,
             recipe=recipe,
             seed=self.seed * SEEDS_APART + FIRST_SEED[Role.ATTACKER],
-            net=self.other if name == OTHER_NET else self.nets[0],
+            net=self.other if other else self.nets[0],
+            start=None if other or attack.like_victim else self.start,
         )
 
 

@@ -14,6 +14,7 @@ from cemfp.models.classifier import Classifier
 from cemfp.models.nets import NETS
 from cemfp.models.renewal import build_net
 from cemfp.models.roles import Role
+from cemfp.models.start import Named, share_of
 from cemfp.training.from_scratch import as_targets
 from cemfp.training.loop import Build, Gradients, Progress, Watch, loss_gradients, train
 from cemfp.training.recipe import Recipe
@@ -41,6 +42,8 @@ class Thief:
         answers: The victim's logits (n, C) on `images`, where they are known already. Queries count
             all the same.
         pretrained: A net of the same sort, trained on other images; for `transfer`.
+        start: Public weights by layer that a net of the thief's own choice starts from, in place of
+            fresh ones; see `models.start`.
         role: What the result may be used for; `calibration` for an owner who makes such a copy to
             set a threshold.
         progress: Called as (steps done, steps in all, text).
@@ -58,6 +61,7 @@ class Thief:
     architecture: dict[str, Any] | None = None
     answers: np.ndarray | None = None
     pretrained: Classifier | None = None
+    start: Named | None = None
     role: str = Role.ATTACKER.value
     progress: Progress | None = None
     queries: int = 0
@@ -116,9 +120,16 @@ class Thief:
         return np.random.default_rng([self.seed, 1])
 
     def build(self, shape: tuple[int | None, ...]) -> tf.keras.Model:
-        """Return a fresh net of the thief's own choice."""
+        """Return a net of the thief's own choice: fresh, or at the public weights.
+
+        Raises:
+            StartError: These are hardly any of it.
+        """
         own = self.net, self.arguments, self.architecture
-        return build_net(*own, shape, self.victim.classes)
+        made = build_net(*own, shape, self.victim.classes)
+        if self.start is not None:
+            share_of(self.start, made, "the weights to start from")
+        return made
 
     def build_like_victim(self, shape: tuple[int | None, ...]) -> tf.keras.Model:
         """Return a fresh net of the victim's architecture.

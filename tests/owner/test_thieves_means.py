@@ -16,8 +16,10 @@ from cemfp.models.classifier import Classifier
 from cemfp.models.roles import Role
 from cemfp.owner.jobs import Owner
 from cemfp.owner.opening import name_unlabelled, open_source
+from cemfp.removal import SUMMARY
+from cemfp.storage.files import read_json
 from cemfp.storage.store import Store
-from tests.owner.test_protect import NET, RECIPE
+from tests.owner.test_protect import NET, PLAN, RECIPE
 
 COUNT = 30
 
@@ -91,6 +93,29 @@ def test_nets_start_from_the_public_weights(owner, tiny_zoo, tmp_path):
         .references(Role.DEFENDER, 1, 1)[0]
         .key()
     )
+
+
+def test_thieves_who_train_a_net_like_the_owners_start_from_the_public_weights(
+    owner, tiny_zoo, tmp_path
+):
+    plan = dataclasses.replace(PLAN, epochs=1)
+    thefts = {
+        name: owner.theft(name, plan) for name in ("black-box", "advtrain", "ftal", "retrain")
+    }
+    assert [name for name, job in thefts.items() if job.start] == ["black-box", "advtrain"]
+    # Another net has no such start, and so learns in ten times larger steps, as a fresh one does.
+    fresh = dataclasses.replace(owner, start=None).theft("black-box", plan)
+    rates = [thefts[name].recipe.learning_rate for name in ("retrain", "black-box")]
+    assert rates == [pytest.approx(10 * RECIPE.learning_rate), RECIPE.learning_rate]
+    assert "start" not in fresh.description() and owner.start in thefts["black-box"].dependencies()
+
+    still = dataclasses.replace(owner, recipe=dataclasses.replace(RECIPE, learning_rate=1e-6))
+    job, store = still.theft("black-box", plan), Store(tmp_path / "store")
+    obtain(job, store)
+    public = Classifier.load(tiny_zoo.paths("evaluation", "reference")[0])
+    accuracy = public.accuracy(load("digits").test.images, load("digits").test.labels)
+    found = read_json(store.get(job.key()) / SUMMARY)["test_accuracy"]
+    assert accuracy > 0.7 and found == pytest.approx(accuracy, abs=0.1)
 
 
 @pytest.mark.parametrize(
