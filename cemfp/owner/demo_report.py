@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cemfp.figures.page import embedded, render
+from cemfp.owner.report import row
 
 if TYPE_CHECKING:
     from cemfp.jobs.zoo import Profile
+    from cemfp.owner.self_test import Judged
 
 _PAGE = """{% extends "base" %}
 {% block title %}cemfp: catching stolen models{% endblock %}
@@ -29,7 +31,7 @@ The threshold was set on {{ calibration }} other models. The interval (Clopperâ€
 {{ confidence }}) covers the choice of inputs, not the variation between models; where it
 contains the threshold the verdict is inconclusive.</p>
 <div class="scroll" tabindex="0" role="region" aria-label="Verdicts"><table>
-<tr><th>suspect</th><th>what it is</th><th>seed</th><th>test accuracy</th><th>key</th>
+<tr><th>suspect</th><th>what it is</th><th>test accuracy</th><th>key</th>
 <th>interval</th><th>verdict</th></tr>
 {% for cells in rows %}
 <tr>{% for cell in cells %}<td>{{ cell }}</td>{% endfor %}</tr>
@@ -70,9 +72,8 @@ is seen before it is judged.</li>
 def page(
     profile: Profile,
     result: Mapping[str, Any],
-    verdicts: Sequence[Mapping[str, Any]],
+    judged: Sequence[Judged],
     *,
-    threshold: float,
     pictures: Mapping[str, bytes],
 ) -> str:
     """Return the HTML.
@@ -80,8 +81,7 @@ def page(
     Args:
         profile: The study's sizes.
         result: What `ScoreFingerprint` wrote.
-        verdicts: One row per suspect, see `demo.Judged.to_dict`.
-        threshold: CAEAcc from which a suspect counts as a copy.
+        judged: The suspects.
         pictures: PNG files by name: `fingerprint.png` and `roc.png`.
     """
     facts, summary = result["fingerprint"], result["evaluation"]
@@ -89,8 +89,8 @@ def page(
         "stolen": summary["surrogates"]["n"],
         "independent": summary["references"]["n"],
         "inputs": facts["inputs"],
-        "threshold": f"{threshold:.2f}",
-        "confidence": f"{verdicts[0]['confidence']:.0%}",
+        "threshold": f"{judged[0].verdict.threshold:.2f}",
+        "confidence": f"{judged[0].verdict.confidence:.0%}",
         "auc": f"{summary['auc']:.2f}",
         "auc_low": f"{summary['auc_interval'][0]:.2f}",
         "auc_high": f"{summary['auc_interval'][1]:.2f}",
@@ -101,7 +101,7 @@ def page(
         "source": facts["source_sha256"],
     }
     images = {name.removesuffix(".png"): embedded(png) for name, png in pictures.items()}
-    rows = [_row(verdict) for verdict in verdicts]
+    rows = [row(one) for one in judged]
     return render(_PAGE, rows=rows, **words, **_study(profile), **_data(facts["data"]), **images)
 
 
@@ -118,19 +118,6 @@ def _study(profile: Profile) -> dict[str, Any]:
 def _data(provenance: Mapping[str, Any]) -> dict[str, Any]:
     names = ("note", "train_size", "test_size", "sha256")
     return {"data": provenance["name"], **{name: provenance[name] for name in names}}
-
-
-def _row(verdict: Mapping[str, Any]) -> tuple[object, ...]:
-    low, high = verdict["interval"]
-    return (
-        verdict["suspect"],
-        verdict["is"],
-        verdict["seed"],
-        f"{verdict['test_accuracy']:.1%}",
-        f"{verdict['cae_accuracy']:.0%}",
-        f"{low:.2f} to {high:.2f}",
-        verdict["decision"],
-    )
 
 
 def _listed(values: Mapping[str, Any]) -> str:

@@ -5,39 +5,30 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
-import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from cemfp.data import load
-from cemfp.engine.executors import Outcome
-from cemfp.engine.jobs import Job, obtain, plan
-from cemfp.engine.local import run_local
 from cemfp.engine.progress import duration
 from cemfp.fingerprint.artifact import Fingerprint
 from cemfp.jobs.fingerprint import FINGERPRINT, read_rows
-from cemfp.jobs.source import ACCURACY, LIVE, load_source
+from cemfp.jobs.source import ACCURACY, load_source
 from cemfp.numerics.metrics import clopper_pearson
 from cemfp.owner import report
 from cemfp.owner.jobs import Protection
 from cemfp.owner.planning import Say, Wish, plan_protection
-from cemfp.owner.self_test import Judged, conclusion, judge_all
+from cemfp.owner.running import ProtectionError, Run, obtain_all, run_jobs
+from cemfp.owner.self_test import Judged, conclusion, judge_all, table
 from cemfp.storage.files import read_json, write_atomic
 from cemfp.storage.store import Store
 from cemfp.verification import Decision, decide
-
-Run = Callable[[Sequence[Job]], Outcome]
 
 SUMMARY, REPORT = "summary.json", "report.html"
 # Lowest surrogate less highest reference: with so much between them a radius is large enough.
 ENOUGH = 0.5
 # With less than this a fingerprint decides little, which an owner should hear.
 WEAK = 0.2
-
-
-class ProtectionError(RuntimeError):
-    """A job failed, or no fingerprint tells copies from others; the message says what to do."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,39 +81,34 @@ def protect(
     """
     store = Store(root)
     run = functools.partial(
-        _run, store=store, progress=progress, executor=executor, address=address
+        run_jobs, store=store, progress=progress, executor=executor, address=address
     )
     protection = plan_protection(wish, out, store, say=say)
-    return _make(protection, out, store, run, say=say, classes=load(wish.data).classes)
+    return carry_out(protection, out, store, run, say=say, classes=load(wish.data).classes)
 
 
-def _run(
-    jobs: Sequence[Job], *, store: Store, progress: bool, executor: str, address: str | None
-) -> Outcome:
-    if LIVE:
-        # A function that was given in Python answers in this process only.
-        for job in plan(jobs):
-            if not job.heavy and all(store.has(need.key()) for need in job.dependencies()):
-                obtain(job, store)
-    if executor == "ray":
-        from cemfp.engine.on_ray import run_on_ray
-
-        return run_on_ray(jobs, store, address=address, progress=progress)
-    # Trainings share the cores; what the rest does is one job after the other, and takes them all.
-    processes = (os.cpu_count() or 1) if any(job.heavy for job in jobs) else 1
-    return run_local(jobs, store, processes=processes, progress=progress)
-
-
-def _make(
+def carry_out(
     protection: Protection, out: Path, store: Store, run: Run, *, say: Say, classes: Sequence[str]
 ) -> Protected:
-    """Train, make the fingerprint, set its threshold, test it, and write files and report."""
+    """Train, make the fingerprint, set its threshold, test it, and write files and report.
+
+    Args:
+        protection: The jobs of a plan.
+        out: Directory of the results.
+        store: Where the model to protect is, and all else will be.
+        run: Obtains jobs; see `running.run_jobs`.
+        say: Takes each line for people.
+        classes: Names of the classes.
+
+    Raises:
+        ProtectionError: A job failed, or no radius gave a usable fingerprint.
+    """
     todo = protection.plan
     say(
         f"1/4 Training {len(protection.nets)} nets: copies of the model, and independent ones; "
         f"about {duration(len(protection.nets) * todo.training)}."
     )
-    _obtain(run, protection.nets)
+    obtain_all(run, protection.nets)
     say("2/4 Making the fingerprint, and its threshold from nets that did not make it.")
     radius, tried = _choose_radius(protection, store, run, say)
     say(
@@ -130,7 +116,7 @@ def _make(
         f"{todo.unseen} independent nets that nobody used before; about "
         f"{duration((todo.unseen + len(todo.thefts)) * todo.training)} at most."
     )
-    _obtain(run, [*protection.thefts.values(), *protection.unseen])
+    obtain_all(run, [*protection.thefts.values(), *protection.unseen])
     made = store.get(protection.calibrated(radius).key()) / FINGERPRINT
     fingerprint = Fingerprint.load(made)
     owned = store.get(protection.owner.source.key())
@@ -156,7 +142,7 @@ def _choose_radius(
     gaps: dict[float, float] = {}
     for radius in protection.plan.radii:
         job = protection.calibrated(radius)
-        _obtain(run, [job])
+        obtain_all(run, [job])
         row = read_rows(store, job)
         tried[f"{radius:.5f}"] = row
         if "missing" in row:
@@ -178,20 +164,6 @@ def _choose_radius(
         )
     best = max(gaps.values())
     return next(radius for radius, gap in gaps.items() if gap == best), tried
-
-
-def table(judged: Sequence[Judged]) -> list[str]:
-    """Return the lines of a plain-text table of the verdicts."""
-    width = max(len(one.name) for one in judged) + 2
-    lines = [f"    {'suspect':{width}}{'what it is':18}{'accuracy':>9}{'key':>6}  verdict"]
-    for one in judged:
-        share = one.verdict.cae_accuracy
-        key = "-" if share is None else f"{share:.0%}"
-        lines.append(
-            f"    {one.name:{width}}{one.truth:18}{one.accuracy:9.1%}{key:>6}  "
-            f"{one.verdict.decision}"
-        )
-    return lines
 
 
 def _warning(fingerprint: Fingerprint) -> list[str]:
@@ -247,9 +219,3 @@ def _write(
     page = report.page(summary, fingerprint, judged, classes)
     write_atomic(out / REPORT, page.encode())
     return out / FINGERPRINT
-
-
-def _obtain(run: Run, jobs: Sequence[Job]) -> None:
-    outcome = run(jobs)
-    if not outcome.ok:
-        raise ProtectionError(outcome.summary())

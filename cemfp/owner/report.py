@@ -97,7 +97,7 @@ def page(
         stolen=sum(one.truth == STOLEN for one in judged),
         independent=independent,
         bound=f"{bound_without_alarms(independent):.0%}",
-        rows=[_row(one) for one in judged],
+        rows=[row(one) for one in judged],
         strip=_picture(strip, fingerprint, judged),
         gallery=_picture(drawing.gallery, fingerprint, classes=classes),
         accuracy=f"{summary['source']['test_accuracy']:.1%}",
@@ -111,7 +111,8 @@ def page(
     )
 
 
-def _row(one: Judged) -> tuple[str, ...]:
+def row(one: Judged) -> tuple[str, ...]:
+    """Return the cells of a suspect: name, truth, accuracy, key, interval, verdict."""
     verdict = one.verdict
     low, high = verdict.interval
     share = "not asked" if verdict.cae_accuracy is None else f"{verdict.cae_accuracy:.0%}"

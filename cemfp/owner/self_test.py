@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 from cemfp.engine.jobs import Job
 from cemfp.fingerprint.artifact import Fingerprint
 from cemfp.jobs.remove import RemoveFingerprint
+from cemfp.jobs.train import TrainNet
+from cemfp.models.roles import Origin
 from cemfp.owner.jobs import Protection, shown
 from cemfp.removal import SUMMARY
 from cemfp.storage.files import read_json
@@ -83,13 +86,24 @@ def judge_all(
         verdict = verify(fingerprint, _open(job, fingerprint, store))
         words = WORDS.get(name, name) + _whose(job)
         judged.append(Judged(words, STOLEN, accuracy, accuracy >= least, verdict))
-    for net in protection.unseen:
-        model = _open(net, fingerprint, store)
-        accuracy = model.config.training["test_accuracy"]  # type: ignore[attr-defined]
-        words = f"independent net ({shown(net.net)}), seed {net.seed}"
-        verdict = verify(fingerprint, model)
-        judged.append(Judged(words, INDEPENDENT, accuracy, accuracy >= least, verdict))
-    return judged
+    return judged + [judge_net(fingerprint, net, least, store) for net in protection.unseen]
+
+
+def judge_net(fingerprint: Fingerprint, net: TrainNet, least: float, store: Store) -> Judged:
+    """Judge a net that was trained for it: a copy, or an independent one.
+
+    Args:
+        fingerprint: With its threshold.
+        net: Whose training is done.
+        least: Test accuracy from which a copy is worth stealing.
+        store: Where the net is.
+    """
+    truth = INDEPENDENT if net.origin is Origin.REFERENCE else STOLEN
+    model = _open(net, fingerprint, store)
+    accuracy = model.config.training["test_accuracy"]  # type: ignore[attr-defined]
+    words = "independent net" if truth == INDEPENDENT else "a copy"
+    name = f"{words} ({shown(net.net)}), seed {net.seed}"
+    return Judged(name, truth, accuracy, accuracy >= least, verify(fingerprint, model))
 
 
 def _whose(job: RemoveFingerprint) -> str:
@@ -102,7 +116,21 @@ def _open(job: Job, fingerprint: Fingerprint, store: Store) -> Suspect:
     return open_suspect(directory, input_shape=shape, classes=fingerprint.classes)
 
 
-def conclusion(judged: list[Judged]) -> list[str]:
+def table(judged: Sequence[Judged]) -> list[str]:
+    """Return the lines of a plain-text table of the verdicts."""
+    width = max(len(one.name) for one in judged) + 2
+    lines = [f"    {'suspect':{width}}{'what it is':18}{'accuracy':>9}{'key':>6}  verdict"]
+    for one in judged:
+        share = one.verdict.cae_accuracy
+        key = "-" if share is None else f"{share:.0%}"
+        lines.append(
+            f"    {one.name:{width}}{one.truth:18}{one.accuracy:9.1%}{key:>6}  "
+            f"{one.verdict.decision}"
+        )
+    return lines
+
+
+def conclusion(judged: Sequence[Judged]) -> list[str]:
     """Say in plain lines what the fingerprint survives, what not, and whom it accuses."""
     stolen = [one for one in judged if one.truth == STOLEN]
     independents = [one for one in judged if one.truth == INDEPENDENT]

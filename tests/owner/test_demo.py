@@ -1,5 +1,6 @@
 """The demonstration, from recorded answers on: threshold, verdicts, pictures, report."""
 
+import functools
 import html.parser
 import json
 
@@ -11,10 +12,13 @@ from cemfp.jobs.fingerprint import FINGERPRINT
 from cemfp.jobs.score import _facts, summarize
 from cemfp.jobs.zoo import make_zoo
 from cemfp.owner import demo
-from cemfp.verification import calibrate
+from cemfp.owner.running import ProtectionError, obtain_all, run_jobs
+from cemfp.owner.self_test import INDEPENDENT, STOLEN, Judged, table
+from cemfp.verification import calibrate, verify
 from experiments.profiles import PROFILES
 
 KEYS = np.arange(40) % 10
+TRUTHS = {"surrogate": STOLEN, "reference": INDEPENDENT}
 
 
 def row(role, origin, right, number):
@@ -63,24 +67,33 @@ def judged(study):
     made, result = study
     known = [Recorded(r) for r in result["models"] if r["role"] == "calibration"]
     calibrated = calibrate(made, known[:2], known[2:])
-    suspects = [Recorded(r) for r in result["models"] if r["role"] == "evaluation"]
-    said = []
-    return calibrated, result, demo._judge(calibrated, result, suspects, said.append), said
+    suspects = [r for r in result["models"] if r["role"] == "evaluation"]
+    return (
+        calibrated,
+        result,
+        [
+            Judged(
+                f"net {r['seed']}", TRUTHS[r["origin"]], 0.9, True, verify(calibrated, Recorded(r))
+            )
+            for r in suspects
+        ],
+    )
 
 
 def test_verdicts_follow_from_the_answers(judged):
     # Threshold halfway between 38/40 and 16/40: 0.675.
-    calibrated, _, verdicts, said = judged
+    calibrated, _, verdicts = judged
     assert calibrated.calibration.threshold == pytest.approx(0.675)
     assert [one.truth for one in verdicts] == ["stolen copy"] * 2 + ["independent"] * 2
     assert [one.verdict.decision for one in verdicts] == ["match"] * 2 + ["no match"] * 2
     assert [one.verdict.matches for one in verdicts] == [40, 38, 12, 16]
-    assert len(said) == 1 + 1 + 4  # a sentence, the table's head, its rows
-    assert "100%" in said[2] and "match" in said[2]
+    head, *rows = table(verdicts)
+    assert "accuracy" in head and len(rows) == 4
+    assert "100%" in rows[0] and rows[0].endswith(" match") and rows[3].endswith("no match")
 
 
 def test_everything_is_written_and_the_report_is_self_contained(judged, tmp_path):
-    calibrated, result, verdicts, _ = judged
+    calibrated, result, verdicts = judged
     demo._write(tmp_path / "out", PROFILES["demo"], calibrated, result, verdicts)
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert names == {FINGERPRINT, "fingerprint.png", "roc.png", "report.html", "rows.json"}
@@ -89,7 +102,7 @@ def test_everything_is_written_and_the_report_is_self_contained(judged, tmp_path
     assert Fingerprint.load(tmp_path / "out" / FINGERPRINT).calibration == calibrated.calibration
     page = (tmp_path / "out" / "report.html").read_text()
     assert "stand-in" in page and "Why few labels" in page and "$" not in page
-    assert "8 x 8 &lt;digits&gt;" in page and "a" * 64 in page and ">101<" in page
+    assert "8 x 8 &lt;digits&gt;" in page and "a" * 64 in page and ">net 101<" in page
     sources = Sources()
     sources.feed(page)
     assert len(sources.found) == 2
@@ -117,9 +130,10 @@ def test_the_demo_judges_models_that_made_nothing():
     assert len(judged) == 10 and not judged & (made_with | known) and not made_with & known
 
 
-def test_a_failed_job_is_named(tmp_path, monkeypatch):
+def test_a_failed_job_is_named(tmp_path):
     from cemfp.storage.store import Store
     from tests.engine.toy_jobs import LightFail
 
-    with pytest.raises(demo.DemoError, match="1 failed"):
-        demo._run([LightFail()], Store(tmp_path), progress=False, processes=1)
+    run = functools.partial(run_jobs, store=Store(tmp_path), progress=False)
+    with pytest.raises(ProtectionError, match="1 failed"):
+        obtain_all(run, [LightFail()])

@@ -21,9 +21,10 @@ from cemfp.numerics.agreement import first_as_good
 from cemfp.owner.jobs import Owner, Protection
 from cemfp.owner.opening import open_source
 from cemfp.owner.probe import NotItsTask, probe
-from cemfp.owner.protect import REPORT, SUMMARY, ProtectionError, _make, _warning
+from cemfp.owner.protect import REPORT, SUMMARY, _warning, carry_out
+from cemfp.owner.running import ProtectionError
 from cemfp.owner.schedule import Schedule
-from cemfp.owner.self_test import INDEPENDENT, ITSELF, STOLEN
+from cemfp.owner.self_test import INDEPENDENT, ITSELF, STOLEN, judge_net
 from cemfp.storage.store import Store
 from cemfp.training.recipe import Recipe
 
@@ -59,7 +60,7 @@ def made(tiny_zoo, tmp_path_factory):
     store, said = Store(out / "store"), []
     protection, _ = protection_of(tiny_zoo.path("source"), store)
     runs = Runs(store)
-    result = _make(protection, out, store, runs, say=said.append, classes=CLASSES)
+    result = carry_out(protection, out, store, runs, say=said.append, classes=CLASSES)
     return dataclasses.make_dataclass("Made", ["out", "said", "runs", "result", "protection"])(
         out, said, runs, result, protection
     )
@@ -82,6 +83,19 @@ def test_the_source_and_its_eight_bit_copy_are_recognised(made):
     assert by_name["weights at 8 bits"].right
     assert any(line.startswith("Survives: ") for line in made.said)
     assert any(re.fullmatch(r"Independent nets accused: \d of 1.*", line) for line in made.said)
+
+
+def test_a_net_is_judged_as_what_it_learned_from_makes_it(made):
+    known = made.protection.calibration
+    one, other = (
+        judge_net(made.result.fingerprint, net, 0.99, made.runs.store)
+        for net in (known.surrogates[0], known.references[0])
+    )
+    assert (one.truth, other.truth) == (STOLEN, INDEPENDENT) and not one.useful
+    assert one.name == "a copy (resnet20:width=4:depth=8), seed 2000"
+    assert other.name.startswith("independent net (resnet20") and other.name.endswith("seed 2500")
+    record = made.result.fingerprint.calibration
+    assert [one.verdict.cae_accuracy] == list(record.surrogate_scores)
 
 
 def test_a_weak_fingerprint_is_called_so(made):
@@ -122,7 +136,7 @@ def test_roles_do_not_mix(made):
 
 def test_a_second_run_does_nothing_again(made):
     again, said = Runs(made.runs.store), []
-    _make(made.protection, made.out, made.runs.store, again, say=said.append, classes=CLASSES)
+    carry_out(made.protection, made.out, made.runs.store, again, say=said.append, classes=CLASSES)
     assert again.jobs == [] and said == made.said
 
 
@@ -130,7 +144,7 @@ def test_no_radius_that_separates_is_an_error_that_helps(made):
     tiny = dataclasses.replace(PLAN, radii=(1e-6,))
     protection = dataclasses.replace(made.protection, plan=tiny)
     with pytest.raises(ProtectionError, match=r"give more time .*, more images, or a larger"):
-        _make(
+        carry_out(
             protection, made.out / "other", made.runs.store, made.runs, say=print, classes=CLASSES
         )
     assert not (made.out / "other").exists()
@@ -149,7 +163,7 @@ def test_a_black_box_is_asked_each_image_once(tiny_zoo, tmp_path):
         short = dataclasses.replace(PLAN, surrogates=(1, 1), references=(1, 1), thefts=("retrain",))
         protection, found = protection_of(spec, store, short)
         assert "with [0, 255]" in found.words and found.convention == COMMON["[0, 255]"]
-        result = _make(
+        result = carry_out(
             protection, tmp_path, store, Runs(store), say=lambda line: None, classes=CLASSES
         )
     finally:
