@@ -33,7 +33,7 @@ def photos(folder: Path, train: int, test: int) -> None:
     for part, split, count in (("train", data.train, train), ("test", data.test, test)):
         for label, name in enumerate(data.classes):
             place = folder / part / name
-            place.mkdir(parents=True)
+            place.mkdir(parents=True, exist_ok=True)
             for row in np.flatnonzero(split.labels == label)[:count]:
                 Image.fromarray(split.images[row]).save(place / f"{row:05d}.png")
 

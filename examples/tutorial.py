@@ -17,6 +17,8 @@ from typing import Any
 
 import click
 
+from benchmarks.harness import machine
+
 ROOT = Path(__file__).parents[1]
 ROWS = ROOT / "examples" / "results" / "tutorial.json"
 FINGERPRINT = "protected/fingerprint.cemfp"
@@ -36,19 +38,22 @@ COMMANDS = (
 
 
 @click.command()
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="New directory.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Directory.")
 @click.option("--budget", default="20m", show_default=True, help="Of `cemfp protect`.")
 @click.option("--write", type=click.Path(path_type=Path), default=ROWS, help="File of the rows.")
 def main(out: Path, budget: str, write: Path) -> None:
-    """Run the tutorial in a new directory."""
-    out.mkdir(parents=True)
-    rows = [run(command.format(budget=budget), out) for command in COMMANDS]
-    summary = out / "protected" / "summary.json"
+    """Run the tutorial in a directory; a run that was stopped goes on where it was."""
+    out.mkdir(parents=True, exist_ok=True)
+    kept = out / "rows.json"
+    rows = json.loads(kept.read_bytes()) if kept.is_file() else []
+    for command in COMMANDS[len(rows) :]:
+        rows.append(run(command.format(budget=budget), out))
+        kept.write_text(json.dumps(rows))
     found = {
         "commit": output("git", "rev-parse", "HEAD").strip(),
-        "logical_cores": os.cpu_count(),
+        "machine": machine(),
         "commands": rows,
-        "summary": json.loads(summary.read_bytes()) if summary.is_file() else None,
+        "summary": json.loads((out / "protected" / "summary.json").read_bytes()),
     }
     write.parent.mkdir(parents=True, exist_ok=True)
     write.write_text(json.dumps(found, indent=1) + "\n")
