@@ -92,7 +92,7 @@ def make_install(folder, script):
 ROOMS = (
     *("numerics", "storage", "data", "models", "training", "ensemble", "attacks", "fingerprint"),
     *("suspects", "removal", "verification", "engine", "jobs", "figures", "evidence"),
-    *("owner", "cli"),
+    *("audit", "owner", "cli"),
 )
 
 

@@ -10,6 +10,7 @@ import click
 
 from cemfp import __version__
 from cemfp.cli.attacks import attack
+from cemfp.cli.auditing import audit
 from cemfp.cli.commitments import commit, keygen, open_inputs
 from cemfp.cli.data import data
 from cemfp.cli.demo import demo
@@ -59,7 +60,7 @@ def main(debug: bool) -> None:
     """Fingerprint an image classifier, and find out whether another model is a copy of it.
 
     Exit status: 0 success, 2 bad use or failure, 130 interrupted, 143 terminated. `cemfp verify`
-    has 1 and 3, too.
+    and `cemfp audit` have 1 and 3, too.
 
     \b
     Example: cemfp demo
@@ -68,7 +69,7 @@ def main(debug: bool) -> None:
 
 
 for command in (
-    *(train, pretrained, evaluate, fingerprint, calibrate, power, verify),
+    *(train, pretrained, evaluate, fingerprint, calibrate, power, verify, audit),
     *(keygen, commit, open_inputs, recheck, report),
     *(attack, detect, data, inspect, suspect, models, protect, demo, study),
 ):

@@ -73,6 +73,7 @@ def _facts(loaded: Fingerprint) -> dict[str, Any]:
         "parameters": loaded.parameters,
         "source_sha256": loaded.source_sha256,
         "data": loaded.data,
+        "rule": loaded.rule and dataclasses.asdict(loaded.rule),
         "calibration": loaded.calibration and dataclasses.asdict(loaded.calibration),
         "calibration_hits": loaded.surrogate_hits is not None,
         "schema_version": loaded.schema_version,

@@ -13,6 +13,7 @@ from cemfp.fingerprint import archive, fields
 from cemfp.fingerprint.archive import FingerprintError
 from cemfp.fingerprint.calibration import Calibration, checked_hits
 from cemfp.fingerprint.fields import expect, is_count, is_number
+from cemfp.fingerprint.rule import RuleRecord
 from cemfp.models.convention import Convention
 from cemfp.storage.store import write_atomic
 
@@ -73,6 +74,7 @@ class Fingerprint:
         reference_hits: The same of each calibration reference (L, n).
         schema_version: Version of the file's layout.
         class_names: Names of the classes in their order; empty where nobody said them.
+        rule: What drew starting images, target labels and seed, if that was a committed secret.
 
     Raises:
         FingerprintError: A field does not hold what is said above.
@@ -101,6 +103,7 @@ class Fingerprint:
     reference_hits: np.ndarray | None = None
     schema_version: int = SCHEMA_VERSION
     class_names: tuple[str, ...] = ()
+    rule: RuleRecord | None = None
 
     def __post_init__(self) -> None:
         self._check_plain_fields()
@@ -127,6 +130,9 @@ class Fingerprint:
         given = {"surrogate_hits": self.surrogate_hits, "reference_hits": self.reference_hits}
         for name, hits in checked_hits(self.calibration, given, len(self)).items():
             self._set(name, hits)
+        if self.rule is not None:
+            places = len(self.rule.places)
+            expect(places == len(self), f"a rule with {len(self)} places", places)
 
     def __len__(self) -> int:
         """Number of inputs, n."""
@@ -163,8 +169,10 @@ class Fingerprint:
                 arrays[name] = fields.to_levels(arrays[name])
         values["shortfall"] = {str(k): v for k, v in sorted(self.shortfall.items())}
         values["calibration"] = self.calibration and dataclasses.asdict(self.calibration)
-        if not self.class_names:  # as before there were any
-            del values["class_names"]
+        values["rule"] = self.rule and dataclasses.asdict(self.rule)
+        for name in ("class_names", "rule"):
+            if not values[name]:  # as before there were any
+                del values[name]
         return archive.pack({"format": FORMAT, **values}, arrays)
 
     @classmethod
@@ -180,6 +188,8 @@ class Fingerprint:
         manifest["shortfall"] = {_class(key): n for key, n in manifest["shortfall"].items()}
         if manifest["calibration"] is not None:
             manifest["calibration"] = Calibration.from_dict(manifest["calibration"])
+        if manifest["rule"] is not None:
+            manifest["rule"] = RuleRecord.from_dict(manifest["rule"])
         values: dict[str, Any] = {**manifest, **arrays}
         return cls(**values)
 
@@ -251,12 +261,15 @@ class Fingerprint:
             "a Calibration or none",
             type(self.calibration).__name__,
         )
+        sound = self.rule is None or isinstance(self.rule, RuleRecord)
+        expect(sound, "a RuleRecord or none", type(self.rule).__name__)
 
 
 def _check_manifest(manifest: dict[str, Any]) -> None:
     found = manifest.get("format")
     expect(found == FORMAT, f"a file of format {FORMAT!r}", found)
     manifest.setdefault("class_names", [])
+    manifest.setdefault("rule", None)
     version = manifest.get("schema_version")
     if version == 1:  # before there were domains
         manifest["domain"] = "image"

@@ -53,6 +53,7 @@ def cem_loss(
     beta: float,
     gamma: float,
     exclude_clean: bool,
+    targets: tf.Tensor | None = None,
 ) -> tf.Tensor:
     """Per-image objective [Lukas21, Eq. 6], to be minimised.
 
@@ -65,6 +66,7 @@ def cem_loss(
         beta: Weight of H(M(x0), M(x')), which is maximised: leave the clean label.
         gamma: Weight of H(M(x'), Surr(x')): surrogates follow the source.
         exclude_clean: Take the maximum over t other than argmax M(x0); the paper takes all.
+        targets: 1 where t may be the label, 0 elsewhere (n, C); the maximum is taken over these.
 
     Returns:
         Losses (n,), in nats.
@@ -73,6 +75,8 @@ def cem_loss(
     if exclude_clean:
         clean_label = tf.one_hot(tf.argmax(clean, axis=-1), clean.shape[-1], dtype=clean.dtype)
         log_ensemble -= 1e9 * clean_label
+    if targets is not None:
+        log_ensemble -= 1e9 * (1.0 - targets)
     loss = -alpha * tf.reduce_max(log_ensemble, axis=-1)
     if beta:
         loss -= beta * ops.soft_cross_entropy(clean, source)
@@ -141,6 +145,18 @@ class CEM:
         self, images: np.ndarray, models: Models, *, seed: int, progress: Progress | None = None
     ) -> np.ndarray:
         """Perturb `images` (n, h, w, c) by at most epsilon; all in one batch, none dropped."""
+        return self.toward(images, models, None, seed=seed, progress=progress)
+
+    def toward(
+        self,
+        images: np.ndarray,
+        models: Models,
+        targets: np.ndarray | None,
+        *,
+        seed: int,
+        progress: Progress | None = None,
+    ) -> np.ndarray:
+        """Do the same with labels to choose from, `targets` (n, k); None leaves all labels."""
         if not models.surrogates or not models.references:
             raise ValueError(
                 "expected at least one surrogate and one reference. Received: "
@@ -150,7 +166,8 @@ class CEM:
         clean = tf.nn.softmax(models.source.predict_logits(images))
         adversarial = tf.Variable(self._start(start, seed))
         finished = tf.Variable(tf.zeros(len(images), tf.bool))
-        step = self._compile(self._asked(models), start, clean, adversarial, finished)
+        allowed = None if targets is None else _one_of(targets, clean.shape[-1])
+        step = self._compile(self._asked(models), start, clean, allowed, adversarial, finished)
         for number in range(self.steps):
             loss, done = step(tf.constant([seed, number]))
             if progress is not None:
@@ -184,6 +201,7 @@ class CEM:
         asked: Asked,
         start: tf.Tensor,
         clean: tf.Tensor,
+        targets: tf.Tensor | None,
         adversarial: tf.Variable,
         finished: tf.Variable,
     ) -> Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
@@ -207,13 +225,14 @@ class CEM:
                     beta=self.beta,
                     gamma=self.gamma,
                     exclude_clean=self.exclude_clean,
+                    targets=targets,
                 )
             before = adversarial.value()
             optimizer.apply_gradients([(tape.gradient(loss, adversarial), adversarial)])
             moved = ops.project_linf(adversarial, start, self.epsilon)
             if self.early_stop:
                 # What was judged is the point before this step: that is the one to keep.
-                finished.assign(finished | _conferred(source, surr, ref, clean))
+                finished.assign(finished | _conferred(source, surr, ref, clean, targets))
                 moved = tf.where(finished[:, None, None, None], before, moved)
             adversarial.assign(moved)
             return tf.reduce_mean(loss), tf.reduce_mean(tf.cast(finished, tf.float32))
@@ -228,10 +247,23 @@ class CEM:
         )
 
 
-def _conferred(source: tf.Tensor, surr: tf.Tensor, ref: tf.Tensor, clean: tf.Tensor) -> tf.Tensor:
-    """Whether all surrogates share the source's new label and no reference does (n,)."""
+def _one_of(targets: np.ndarray, classes: int) -> tf.Tensor:
+    """Return 1 at the labels `targets` (n, k), 0 elsewhere (n, C)."""
+    return tf.reduce_max(tf.one_hot(targets, classes), axis=1)
+
+
+def _conferred(
+    source: tf.Tensor,
+    surr: tf.Tensor,
+    ref: tf.Tensor,
+    clean: tf.Tensor,
+    targets: tf.Tensor | None,
+) -> tf.Tensor:
+    """Whether all surrogates share the new label of the source, and no reference does (n,)."""
     label = tf.argmax(source, axis=-1)
     left = label != tf.argmax(clean, axis=-1)
+    if targets is not None:
+        left &= tf.gather(targets, label, batch_dims=1) > 0
     follows = tf.reduce_all(tf.argmax(surr, axis=-1) == label, axis=0)
     differs = tf.reduce_all(tf.argmax(ref, axis=-1) != label, axis=0)
     return left & follows & differs

@@ -11,7 +11,15 @@ import tensorflow as tf
 from cemfp.data import Dataset, Split
 from cemfp.fingerprint.artifact import Fingerprint
 from cemfp.fingerprint.characteristic import random_starts
-from cemfp.fingerprint.models import ChoosesPrecision, Method, Models, Progress, Starts
+from cemfp.fingerprint.models import (
+    ChoosesPrecision,
+    Method,
+    Models,
+    Progress,
+    Starts,
+    TakesTargets,
+)
+from cemfp.fingerprint.rule import RuleRecord
 from cemfp.fingerprint.selection import Shortfall, select
 from cemfp.fingerprint.sensitive import SensitiveSamples, choose
 from cemfp.models.source import Source
@@ -77,6 +85,7 @@ def make_candidates(
     quantize: bool = True,
     seed: int = 0,
     progress: Progress | None = None,
+    targets: np.ndarray | None = None,
 ) -> Candidates:
     """Perturb every image of `split` and let the defender's own models judge the result.
 
@@ -88,9 +97,13 @@ def make_candidates(
             behind an API sees rounded images only. Inputs of the domain `signed` stay as they are.
         seed: Decides the method's random choices.
         progress: Called as (steps done, steps in all, text).
+        targets: Labels that each image's input may get (n, k), for a method that `TakesTargets`.
     """
     starts = split.floats()
-    inputs = method(starts, models, seed=seed, progress=progress)
+    if targets is not None and isinstance(method, TakesTargets):
+        inputs = method.toward(starts, models, targets, seed=seed, progress=progress)
+    else:
+        inputs = method(starts, models, seed=seed, progress=progress)
     if quantize and method.domain == "image":
         radius = NO_BALL if method.epsilon is None else method.epsilon
         inputs = ops.quantize(tf.constant(inputs), tf.constant(starts), radius).numpy()
@@ -202,7 +215,7 @@ def assemble(
     Raises:
         FingerprintFailure: No candidate passed the filters.
     """
-    candidates, data_free = len(made.keys), method.starts == "noise"
+    candidates = len(made.keys)
     made = _own_choice(made, method, source, size)
     truth = made.truth if method.adversarial else None
     chosen, shortfall = select(
@@ -219,10 +232,39 @@ def assemble(
         raise FingerprintFailure(_explain(method, made, threshold))
     settings: dict[str, Any] = {"candidates": candidates, "size": size, "balance": balance}
     settings |= {"threshold": threshold if method.ensemble else None, "seed": seed}
-    settings |= {} if made.precision is None else {"precision": made.precision}
+    made, missing = made.where(chosen), shortfall.missing
+    made_of = describe(made, method, source, dataset, settings, quantize=quantize, missing=missing)
+    return made_of, shortfall
+
+
+def describe(
+    made: Candidates,
+    method: Method,
+    source: Source,
+    dataset: Dataset | None,
+    settings: dict[str, Any],
+    *,
+    quantize: bool,
+    missing: dict[int, int] | None = None,
+    rule: RuleRecord | None = None,
+) -> Fingerprint:
+    """Return the fingerprint of candidates that were chosen, all of them, in their order.
+
+    Args:
+        made: The candidates.
+        method: What made them.
+        source: What answers the key.
+        dataset: Where the starting images come from.
+        settings: How they were made and chosen, besides the method's own; with the `seed`.
+        quantize: Whether they were rounded to 8 bits.
+        missing: See `selection.Shortfall`.
+        rule: What drew them, if that was a rule.
+    """
+    data_free = method.starts == "noise"
+    settings = settings | ({} if made.precision is None else {"precision": made.precision})
     return Fingerprint(
-        inputs=made.inputs[chosen],
-        keys=made.keys[chosen],
+        inputs=made.inputs,
+        keys=made.keys,
         classes=source.classes,
         method=method.name,
         parameters=dataclasses.asdict(method) | settings,  # type: ignore[call-overload]
@@ -232,14 +274,15 @@ def assemble(
         eight_bit=quantize and method.domain == "image",
         domain=method.domain,
         # The seed gives the noise back.
-        originals=None if data_free else made.starts[chosen],
-        true_labels=None if data_free else made.truth[chosen],
-        conferrability=None if made.confer is None else made.confer[chosen],
+        originals=None if data_free else made.starts,
+        true_labels=None if data_free else made.truth,
+        conferrability=made.confer,
         source_input=dataclasses.asdict(source.convention),
         class_names=source.class_names or _names(source, dataset),
-        shortfall=shortfall.missing,
-        **_controls(source, dataset, made.starts[chosen], seed=seed),
-    ), shortfall
+        shortfall=missing or {},
+        rule=rule,
+        **_controls(source, dataset, made.starts, seed=settings["seed"]),
+    )
 
 
 def _names(source: Source, dataset: Dataset | None) -> tuple[str, ...]:

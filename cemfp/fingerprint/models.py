@@ -105,3 +105,19 @@ class ChoosesPrecision(Protocol):
 
     def precision(self, models: Models) -> str:
         """Return the format's name: `float32` or `bfloat16`."""
+
+
+@runtime_checkable
+class TakesTargets(Protocol):
+    """A method that can be told which labels its inputs shall get."""
+
+    def toward(
+        self,
+        images: np.ndarray,
+        models: Models,
+        targets: np.ndarray | None,
+        *,
+        seed: int,
+        progress: Progress | None = None,
+    ) -> np.ndarray:
+        """Do what the call does, toward one of each image's labels `targets` (n, k)."""

@@ -123,13 +123,13 @@ def select(
         raise ValueError(f"Expected equal lengths and size > 0. Received: {lengths}, size {size}.")
     mask = accepted(keys, confer, true_labels, clean_labels, threshold=threshold)
     scores = np.zeros(len(keys)) if confer is None else np.asarray(confer, dtype=np.float64)
-    ranked = _distinct(x, np.flatnonzero(mask)[np.argsort(-scores[mask], kind="stable")])
+    ranked = distinct(x, np.flatnonzero(mask)[np.argsort(-scores[mask], kind="stable")])
     chosen = (_take_turns(ranked, keys) if balance else ranked)[:size]
     return Selection(chosen, _shortfall(keys[chosen], size, classes if balance else 0))
 
 
-def _distinct(x: np.ndarray, ranked: Indices) -> Indices:
-    """`ranked` without repeated images; the first, best-ranked one stays."""
+def distinct(x: np.ndarray, ranked: Indices) -> Indices:
+    """Return the places `ranked` without repeated images of `x`; the first one stays."""
     first_of: dict[bytes, int] = {}
     for index in ranked:
         first_of.setdefault(np.ascontiguousarray(x[index]).tobytes(), int(index))

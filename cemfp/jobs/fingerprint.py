@@ -11,8 +11,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from cemfp.data import load
+from cemfp.data import Dataset, Split, load
 from cemfp.engine.jobs import Job, Progress
+from cemfp.fingerprint.by_rule import Drawn, choose_by_rule, draw
 from cemfp.fingerprint.cem import CEM
 from cemfp.fingerprint.characteristic import Characteristic
 from cemfp.fingerprint.from_attack import FromAttack
@@ -26,6 +27,7 @@ from cemfp.fingerprint.generate import (
 from cemfp.fingerprint.ipguard import IPGuard
 from cemfp.fingerprint.misclassified import Misclassified
 from cemfp.fingerprint.models import Models
+from cemfp.fingerprint.rule import Rule
 from cemfp.fingerprint.sensitive import SensitiveSamples
 from cemfp.jobs.cost import INPUT_GRADIENT, forward_flops
 from cemfp.jobs.source import OwnSource, load_source
@@ -37,7 +39,28 @@ from cemfp.storage.store import Store
 from cemfp.suspects.source import AskedSource
 
 CANDIDATES, FINGERPRINT, ROWS = "candidates.npz", "fingerprint.cemfp", "rows.json"
+RECORD = "record.cemfp"
 NOTHING = "nothing.json"
+# What a file of candidates holds besides, if a rule drew them.
+_DRAWN = ("places", "images", "targets")
+
+
+@dataclasses.dataclass(frozen=True)
+class OpenRule:
+    """A rule whose secret everybody may know: what draws the candidates of an experiment.
+
+    Attributes:
+        secret, statement, targets: See `Rule`.
+    """
+
+    secret: str
+    statement: str
+    targets: int
+
+    @property
+    def rule(self) -> Rule:
+        """The rule."""
+        return Rule(self.secret.encode(), self.statement, self.targets)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,6 +75,7 @@ class MakeCandidates(Job):
         count: Images to start from.
         quantize: Round to 8 bits.
         seed: Decides starting images and the method's random choices.
+        rule: What decides all that instead, and the labels, too.
     """
 
     kind: ClassVar[str] = "candidates"
@@ -64,6 +88,7 @@ class MakeCandidates(Job):
     count: int
     quantize: bool = True
     seed: int = 0
+    rule: OpenRule | None = dataclasses.field(default=None, metadata={"omit_default": True})
 
     def label(self) -> str:
         """Short name for people."""
@@ -93,18 +118,28 @@ class MakeCandidates(Job):
         )
         models = Models(source[0], surrogates, references)
         dataset = load(self.data) if self.data else None
-        split = choose_starts(self.method, models.source, dataset, self.count, seed=self.seed)
+        drawn = self._drawn(models, dataset)
         made = make_candidates(
             self.method,
             models,
-            split,
+            drawn.split,
             quantize=self.quantize,
-            seed=self.seed,
+            seed=self.seed if self.rule is None else self.rule.rule.seed(),
             progress=lambda done, total, text: _tell(progress, done, total, text),
+            targets=drawn.targets if self.rule else None,
         )
         # Without a defender's ensemble there are no scores.
         known = {name: array for name, array in made._asdict().items() if array is not None}
-        np.savez(out / CANDIDATES, **known)
+        by_rule = {name: getattr(drawn, name) for name in _DRAWN if self.rule}
+        np.savez(out / CANDIDATES, **known, **by_rule)
+
+    def _drawn(self, models: Models, dataset: Dataset | None) -> Drawn:
+        """Draw the candidates, by the rule or by the seed."""
+        if self.rule is not None:
+            return draw(self.rule.rule, self.method, models.source, dataset, self.count)
+        split = choose_starts(self.method, models.source, dataset, self.count, seed=self.seed)
+        nothing = np.array([], np.int64)
+        return Drawn(nothing, nothing, split, nothing)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -135,28 +170,32 @@ class MakeFingerprint(Job):
         origin = self.candidates
         with np.load(store.get(origin.key()) / CANDIDATES, allow_pickle=False) as arrays:
             made = Candidates(**{name: arrays.get(name) for name in Candidates._fields})
+            drawn = None
+            if origin.rule is not None:
+                split = Split(made.starts, made.truth)
+                drawn = Drawn(split=split, **{name: arrays[name] for name in _DRAWN})
         if made.precision is not None:
             made = made._replace(precision=str(made.precision))
         if not origin.method.ensemble:
             made = made._replace(confer=None)
+        source = load_classifiers(store, [origin.source])[0]
+        dataset = load(origin.data) if origin.data else None
+        about = (origin.method, source, dataset)
+        wanted: dict[str, Any] = {"size": self.size, "threshold": self.threshold}
+        wanted["quantize"] = origin.quantize
         try:
-            fingerprint, shortfall = assemble(
-                made,
-                origin.method,
-                load_classifiers(store, [origin.source])[0],
-                load(origin.data) if origin.data else None,
-                size=self.size,
-                threshold=self.threshold,
-                quantize=origin.quantize,
-                balance=self.balance,
-                seed=origin.seed,
-            )
+            if drawn is not None and origin.rule is not None:
+                found = choose_by_rule(made, drawn, *about, origin.rule.rule, **wanted)
+                found.record.save(out / RECORD)
+                return found.fingerprint.save(out / FINGERPRINT)
+            settings = wanted | {"balance": self.balance, "seed": origin.seed}
+            fingerprint, shortfall = assemble(made, *about, **settings)
         except FingerprintFailure as failure:
             # A form of a method that finds nothing is a result, and belongs into the table.
             write_atomic(out / NOTHING, json.dumps({"missing": str(failure)}).encode())
-            return
+            return None
         progress(str(shortfall))
-        fingerprint.save(out / FINGERPRINT)
+        return fingerprint.save(out / FINGERPRINT)
 
 
 def read_rows(store: Store, job: Job) -> dict[str, Any]:

@@ -1,0 +1,6 @@
+"""A judge's audit: can this fingerprint have been made up, or chosen to suit a suspect?"""
+
+from cemfp.audit.checks import AuditError, Check, Status, worst
+from cemfp.audit.judge import Judge, audit
+
+__all__ = ["AuditError", "Check", "Judge", "Status", "audit", "worst"]
