@@ -35,6 +35,8 @@ EXPERIMENTS = (
     "characteristic_stopping",
     "cem_meets_ltrc",
     "verdicts",
+    "targeting",
+    "false_claims",
 )
 # They need what not everybody has, or much time, and run only by name.
 ON_REQUEST = (

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from cemfp.audit.checks import Check, missing, of
+from cemfp.audit.checks import Check, of
 from cemfp.data import Dataset, Split
 from cemfp.fingerprint import fields
 from cemfp.fingerprint.artifact import Fingerprint
+from cemfp.fingerprint.generate import NO_DATA
 
 # Rounding of float32 near 1.
 SLACK = 1e-6
@@ -30,8 +31,8 @@ def check_inputs(fingerprint: Fingerprint, dataset: Dataset) -> Check:
     count, problems = len(fingerprint), list(_plain_problems(fingerprint))
     originals, truth = fingerprint.originals, fingerprint.true_labels
     if originals is None or truth is None:
-        if fingerprint.parameters.get("seed") is None:
-            return missing("inputs", "the file has no starting images to compare its inputs with")
+        if fingerprint.data.get("name") != NO_DATA["name"]:
+            problems.append(f"made of images of {fingerprint.data.get('name')}, and shows none")
         text = f"{count} inputs from noise: no image that they have to be near"
         return of("inputs", problems, text, inputs=count)
     found = find_images(originals, dataset.test)

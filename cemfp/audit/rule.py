@@ -159,11 +159,13 @@ def _choose_again(
     passed = usable(record.keys, targets, record.conferrability, threshold)
     wanted = distinct(record.inputs, np.flatnonzero(passed))[:size]
     places = {tried.places[index]: index for index in wanted}
-    kept = {
-        place: image.tobytes()
-        for place, image in zip(stated.places, fingerprint.inputs, strict=True)
-    }
-    in_order = [p for p, i in places.items() if kept.get(p) == record.inputs[i].tobytes()]
+    each = zip(stated.places, fingerprint.inputs, fingerprint.keys, strict=True)
+    kept = {place: (image.tobytes(), key) for place, image, key in each}
+    in_order = [
+        place
+        for place, i in places.items()
+        if kept.get(place) == (record.inputs[i].tobytes(), record.keys[i])
+    ]
     hits = answered(record.keys, targets)
     return {
         "passed_over": len(places) - len(in_order),

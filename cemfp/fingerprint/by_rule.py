@@ -175,6 +175,8 @@ def choose_by_rule(
         tuple(drawn.images.tolist()),
     )
     tried = describe(made, *about, quantize=quantize, rule=record)
+    # Nobody asks a suspect the record.
+    tried = dataclasses.replace(tried, controls=None, control_labels=None, control_truth=None)
     kept = dataclasses.replace(
         record,
         places=tuple(drawn.places[chosen].tolist()),

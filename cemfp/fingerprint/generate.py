@@ -307,6 +307,8 @@ def _controls(
     started = {start.tobytes() for start in np.ascontiguousarray(starts)}
     images = split.floats()
     new = [i for i, image in enumerate(images) if image.tobytes() not in started][:CONTROLS]
+    if not new:
+        return {}
     return {
         "controls": images[new],
         "control_labels": source.predict_labels(images[new]),
