@@ -82,7 +82,7 @@ def test_who_brings_nothing_learns_what_is_missing():
 def test_keys_that_the_source_does_not_answer():
     other = dataclasses.replace(FINGERPRINT, keys=(FINGERPRINT.keys + 1) % 3)
     found = checks(other)
-    assert failed(found) == {"keys", "rule", "candidates"}
+    assert failed(found) >= {"keys", "rule", "candidates"}
     assert f"on 0 of {len(FINGERPRINT)}" in found["keys"].text
 
 
