@@ -14,6 +14,7 @@ import numpy as np
 from cemfp.audit.checks import AuditError, Check, Status, missing, of
 from cemfp.fingerprint.artifact import Fingerprint
 from cemfp.numerics import metrics, ranks
+from cemfp.verification.null_models import references_needed
 
 LEVEL = 0.05
 # If independents answer the key on most inputs, it is no secret of the source's, whatever the
@@ -30,18 +31,19 @@ def check_independents(fingerprint: Fingerprint, answers: Mapping[str, np.ndarra
         fingerprint: Under audit.
         answers: Labels of the inputs (n,) by the name of the independent that gave them.
     """
+    need = references_needed(WANTED)[1]
     if not answers:
-        need = ranks.trials_for(WANTED)
         return missing(
             "independents",
             "none was asked: name the judge's own models with --independent; with none accused of "
-            f"m the rate of false accusations is at most 1 - 0.05^(1/m), {WANTED:.0%} of {need}",
+            f"m the rate of false accusations is at most 1 - 0.05^(1/m): {WANTED:.0%} takes {need}",
         )
     hits = {name: int(np.sum(labels == fingerprint.keys)) for name, labels in answers.items()}
     count, models, limit = len(fingerprint), len(answers), limit_of(fingerprint)
     shares = np.array(list(hits.values())) / count
     accused = [name for name, share in zip(hits, shares, strict=True) if share >= limit]
-    bound = ranks.upper_bound(len(accused), models)
+    # One-sided: what leaves 5 % above it.
+    bound = metrics.clopper_pearson(len(accused), models, 1 - 2 * LEVEL).high
     agreement, majority = agreements(np.stack(list(answers.values())), fingerprint.keys)
     problems = []
     if accused:
@@ -60,8 +62,7 @@ def check_independents(fingerprint: Fingerprint, answers: Mapping[str, np.ndarra
         problems,
         f"0 of {models} would be accused: they answer the key on {_range(shares)} of the inputs, "
         f"the threshold is {limit:.3f}; of such models at most {bound:.0%} would be (95 % "
-        f"confidence; {WANTED:.0%} takes {ranks.trials_for(WANTED)}). "
-        + _shown(agreement, majority),
+        f"confidence; {WANTED:.0%} takes {need}). " + _shown(agreement, majority),
         models={name: _model(hits[name], count) for name in hits},
         threshold=limit,
         accused=len(accused),
@@ -83,7 +84,7 @@ def check_references(fingerprint: Fingerprint, answers: Mapping[str, np.ndarray]
         return missing("references", "no independent to compare the owner's references with")
     own = [float(np.mean(labels == fingerprint.keys)) for labels in answers.values()]
     theirs = calibration.reference_scores
-    p_value = ranks.rank_p_value(own, theirs)
+    p_value = ranks.rank_sum_p_value(own, theirs)
     least = ranks.least_p_value(len(own), len(theirs))
     numbers = {"p_value": p_value, "least_p_value": least}
     numbers |= {"independents": len(own), "references": len(theirs)}

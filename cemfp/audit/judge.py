@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from cemfp.audit.checks import AuditError, Check
+from cemfp.audit.commitment import Papers, check_commitment
 from cemfp.audit.independents import check_independents, check_references, check_strangers
 from cemfp.audit.inputs import check_inputs
 from cemfp.audit.keys import check_keys
@@ -30,6 +31,7 @@ class Judge:
         independents: Models for the task that the owner had no hand in, by name.
         secret: Of the fingerprint's rule.
         record: All candidates that were tried.
+        papers: What shows when the fingerprint was fixed.
     """
 
     dataset: Dataset
@@ -37,10 +39,11 @@ class Judge:
     independents: Mapping[str, Suspect] = dataclasses.field(default_factory=dict)
     secret: bytes | None = None
     record: Fingerprint | None = None
+    papers: Papers | None = None
 
 
 def audit(fingerprint: Fingerprint, judge: Judge) -> list[Check]:
-    """Make every check of a fingerprint that needs no date.
+    """Make every check of a fingerprint.
 
     Raises:
         AuditError: A model does not do the task as it is asked, an independent is one of the
@@ -66,6 +69,7 @@ def audit(fingerprint: Fingerprint, judge: Judge) -> list[Check]:
     }
     dataset, secret = judge.dataset, judge.secret
     return [
+        check_commitment(fingerprint, judge.papers),
         check_inputs(fingerprint, dataset),
         check_keys(fingerprint, answers, _hash(source)),
         check_rule(fingerprint, dataset, secret),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +16,7 @@ from cemfp.models.convention import UNIT, Convention
 from cemfp.suspects import names
 
 if TYPE_CHECKING:
-    from cemfp.audit import Check, Judge
+    from cemfp.audit import Check, Judge, Papers
     from cemfp.data import DataSpec
     from cemfp.fingerprint.artifact import Fingerprint
     from cemfp.suspects import Suspect
@@ -38,6 +39,18 @@ if TYPE_CHECKING:
 @click.option(
     "--record", type=options.PATH, help="The owner's file of all candidates that were tried."
 )
+@click.option(
+    "--opening",
+    type=options.PATH,
+    help="What `cemfp open FILE` wrote: shows that all of FILE was committed to.",
+)
+@click.option("--public-key", type=options.PATH, help="The owner's, of `cemfp keygen`.")
+@click.option(
+    "--tsa-root", type=options.PATH, help="Certificates, PEM, of authorities that stamp the time."
+)
+@click.option(
+    "--suspect-date", metavar="DATE", help="When the suspect was first seen; UTC without a zone."
+)
 @options.inputs
 @options.json_output
 @click.option("--trust", is_flag=True, help="As for `cemfp verify`.")
@@ -50,6 +63,10 @@ def audit(
     independents: tuple[str, ...],
     secret: Path | None,
     record: Path | None,
+    opening: Path | None,
+    public_key: Path | None,
+    tsa_root: Path | None,
+    suspect_date: str | None,
     convention: Convention | None,
     as_json: bool,
     trust: bool,
@@ -64,7 +81,7 @@ def audit(
     \b
     Example:
       cemfp audit my.cemfp --data cifar10 --source zoo/source --independent mine/* \\
-          --secret rule.secret --record my.tried.cemfp
+          --secret rule.secret --record my.tried.cemfp --opening my.opening
     """
     from cemfp import audit as auditing
     from cemfp.fingerprint.artifact import Fingerprint
@@ -72,9 +89,10 @@ def audit(
     if convention is None:
         raise click.UsageError("expected --scale NUMBER: an audit finds none out. Received: auto.")
     loaded = Fingerprint.load(file)
+    papers = _papers(opening, public_key, tsa_root, suspect_date)
     with contextlib.redirect_stdout(sys.stderr):  # a model of somebody's may print
         judge = _judge(loaded, data, source, independents, secret, record, convention, trust)
-        checks = auditing.audit(loaded, judge)
+        checks = auditing.audit(loaded, dataclasses.replace(judge, papers=papers))
     outcome = auditing.worst(checks)
     if as_json:
         found = [check.to_dict() for check in checks]
@@ -115,6 +133,37 @@ def _judge(
         secret=None if secret is None else read_secret(secret),
         record=None if record is None else Fingerprint.load(record),
     )
+
+
+def _papers(
+    opening: Path | None, public_key: Path | None, tsa_root: Path | None, date: str | None
+) -> Papers | None:
+    """Read what shows when the fingerprint was fixed."""
+    from cemfp.audit import Papers, parse_date
+    from cemfp.evidence import signing, timestamp
+    from cemfp.evidence.opening import Opening
+
+    suspect = None if date is None else parse_date(date)
+    if opening is None:
+        if public_key or tsa_root or date:
+            raise click.UsageError(
+                "expected --opening with --public-key, --tsa-root and --suspect-date."
+            )
+        return None
+    return Papers(
+        Opening.from_bytes(_content(opening)),
+        roots=None if tsa_root is None else timestamp.read_roots(_content(tsa_root)),
+        public_key=None if public_key is None else signing.read_public_key(_content(public_key)),
+        suspect=suspect,
+    )
+
+
+def _content(path: Path) -> bytes:
+    """Return the bytes of a file, no more than any of them may have and one."""
+    from cemfp.evidence.problem import LARGEST_JSON
+
+    with path.open("rb") as file:
+        return file.read(LARGEST_JSON + 1)
 
 
 def _open(name: str, loaded: Fingerprint, convention: Convention, trust: bool) -> Suspect:

@@ -45,8 +45,9 @@ def _part(fingerprint: Fingerprint, chosen: np.ndarray) -> Fingerprint:
     arrays = {name: getattr(fingerprint, name) for name in OF_AN_INPUT}
     part = {name: array[chosen] for name, array in arrays.items() if array is not None}
     part |= _calibration(fingerprint, chosen)
+    rule = None if fingerprint.rule is None else fingerprint.rule.of(chosen.tolist())
     # What classes are short of was counted before.
-    return dataclasses.replace(fingerprint, shortfall={}, **part)
+    return dataclasses.replace(fingerprint, shortfall={}, rule=rule, **part)
 
 
 def _calibration(fingerprint: Fingerprint, chosen: np.ndarray) -> dict[str, Any]:

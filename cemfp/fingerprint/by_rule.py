@@ -177,12 +177,7 @@ def choose_by_rule(
     tried = describe(made, *about, quantize=quantize, rule=record)
     # Nobody asks a suspect the record.
     tried = dataclasses.replace(tried, controls=None, control_labels=None, control_truth=None)
-    kept = dataclasses.replace(
-        record,
-        places=tuple(drawn.places[chosen].tolist()),
-        images=() if noise else tuple(drawn.images[chosen].tolist()),
-        record_sha256=record_hash(tried),
-    )
+    kept = dataclasses.replace(record.of(chosen.tolist()), record_sha256=record_hash(tried))
     return ByRule(describe(made.where(chosen), *about, quantize=quantize, rule=kept), tried)
 
 

@@ -14,6 +14,7 @@ import heapq
 import hmac
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +122,14 @@ class RuleRecord:
         expect(increasing, "places in the rule's order", self.places)
         sound = not self.images or len(set(self.images)) == len(self.places)
         expect(sound, "an image for each place, each once", len(self.images))
+
+    def of(self, chosen: Sequence[int]) -> RuleRecord:
+        """Return what is to be said of some of the inputs, in increasing order."""
+        places, images = (
+            tuple(numbers[i] for i in chosen) if numbers else ()
+            for numbers in (self.places, self.images)
+        )
+        return dataclasses.replace(self, places=places, images=images)
 
     @classmethod
     def from_dict(cls, values: Any) -> RuleRecord:

@@ -1,4 +1,4 @@
-"""What a few models say of many: an exact bound on a share, and a rank test between two groups."""
+"""A rank test between two small groups of models."""
 
 from __future__ import annotations
 
@@ -12,32 +12,7 @@ from numpy.typing import ArrayLike
 WAYS, DRAWN = 100_000, 20_000
 
 
-def upper_bound(successes: int, trials: int, confidence: float = 0.95) -> float:
-    """One-sided upper confidence bound of a share [Clopper and Pearson 1934].
-
-    Without a success it is 1 - (1 - confidence)^(1 / trials): 0.63 of three, 0.05 of 59.
-
-    Raises:
-        ValueError: Not 0 <= successes <= trials with trials > 0, or confidence outside (0, 1).
-    """
-    import scipy.special  # slow, and every command imports this package
-
-    if not 0 <= successes <= trials or trials == 0 or not 0 < confidence < 1:
-        raise ValueError(
-            "expected 0 <= successes <= trials with trials > 0 and a confidence in (0, 1). "
-            f"Received: {successes} of {trials}, {confidence}"
-        )
-    if successes == trials:
-        return 1.0
-    return float(scipy.special.betaincinv(successes + 1, trials - successes, confidence))
-
-
-def trials_for(share: float, confidence: float = 0.95) -> int:
-    """Return how many trials without a success bound a share so: 59 for 0.05."""
-    return math.ceil(math.log(1 - confidence) / math.log(1 - share))
-
-
-def rank_p_value(group: ArrayLike, others: ArrayLike, *, seed: int = 0) -> float:
+def rank_sum_p_value(group: ArrayLike, others: ArrayLike, *, seed: int = 0) -> float:
     """One-sided p-value of a rank-sum test: whether `group` (m,) lies above `others` (r,).
 
     Exact over all ways to divide the m + r scores, ties sharing their mean rank; of more than
@@ -71,5 +46,5 @@ def _mean_ranks(scores: np.ndarray) -> np.ndarray:
 
 
 def least_p_value(count: int, others: int) -> float:
-    """Return the smallest p-value that `rank_p_value` can give to groups of these sizes."""
+    """Return the smallest p-value that `rank_sum_p_value` can give to groups of these sizes."""
     return 1 / math.comb(count + others, others)

@@ -194,11 +194,9 @@ def chosen_subset(owner: Owner) -> Claim:
     taken = np.flatnonzero(owner.innocent.predict_labels(record.inputs) == record.keys)
     names = ("inputs", "keys", "originals", "true_labels", "conferrability")
     arrays = {name: getattr(record, name)[taken] for name in names}
-    places, images = (
-        tuple(int(numbers[i]) for i in taken)
-        for numbers in (record.rule.places, record.rule.images)
+    rule = dataclasses.replace(
+        record.rule.of(taken.tolist()), record_sha256=owner.true.rule.record_sha256
     )
-    rule = dataclasses.replace(owner.true.rule, places=places, images=images)
     return Claim(owner.called(owner.true, rule=rule, **arrays), record)
 
 
