@@ -43,6 +43,15 @@ def conferrability_logits(log_surr: tf.Tensor, log_ref: tf.Tensor) -> tf.Tensor:
     return tf.exp(log_surr) * (1.0 - tf.exp(log_ref))
 
 
+def log_conferrability(log_surr: tf.Tensor, log_ref: tf.Tensor) -> tf.Tensor:
+    """log(Surr * (1 - Ref)), the logarithm of what M_E is the softmax of [Lukas21, Eq. 5]; (n, C).
+
+    For a label that was named in advance: M_E's gradient is as small as Surr itself, and vanishes
+    for a label that nobody thinks of, while this one does not.
+    """
+    return log_surr + tf.math.log(tf.maximum(1.0 - tf.exp(log_ref), 1e-3))
+
+
 def cem_loss(
     source: tf.Tensor | None,
     clean: tf.Tensor,
@@ -66,12 +75,16 @@ def cem_loss(
         beta: Weight of H(M(x0), M(x')), which is maximised: leave the clean label.
         gamma: Weight of H(M(x'), Surr(x')): surrogates follow the source.
         exclude_clean: Take the maximum over t other than argmax M(x0); the paper takes all.
-        targets: 1 where t may be the label, 0 elsewhere (n, C); the maximum is taken over these.
+        targets: 1 where t may be the label, 0 elsewhere (n, C): the maximum is then taken over
+            these, of `log_conferrability` in place of M_E.
 
     Returns:
         Losses (n,), in nats.
     """
-    log_ensemble = tf.nn.log_softmax(conferrability_logits(log_surr, log_ref))
+    if targets is None:
+        log_ensemble = tf.nn.log_softmax(conferrability_logits(log_surr, log_ref))
+    else:
+        log_ensemble = log_conferrability(log_surr, log_ref)
     if exclude_clean:
         clean_label = tf.one_hot(tf.argmax(clean, axis=-1), clean.shape[-1], dtype=clean.dtype)
         log_ensemble -= 1e9 * clean_label
@@ -216,6 +229,8 @@ class CEM:
                 seen = shown(adversarial, self.shift, self.noise, seed)
                 source, surr, ref = asked.logits(seen, seed)
                 surr_mask, ref_mask = self._masks(tf.shape(surr), tf.shape(ref), seed)
+                if targets is not None:  # no share may exceed 1, of whose rest a logarithm is taken
+                    ref_mask = tf.minimum(ref_mask, 1.0)
                 loss = cem_loss(
                     source,
                     clean,

@@ -16,11 +16,12 @@ import numpy as np
 import tensorflow as tf
 
 from cemfp.audit import Judge, audit, worst
+from cemfp.audit.rule import targets_of
 from cemfp.data import Dataset, load
 from cemfp.engine.jobs import Job, Progress
 from cemfp.ensemble.ensemble import Ensemble
 from cemfp.fingerprint.artifact import Calibration, Fingerprint
-from cemfp.fingerprint.by_rule import make_by_rule
+from cemfp.fingerprint.by_rule import answered, make_by_rule
 from cemfp.fingerprint.generate import make_fingerprint
 from cemfp.fingerprint.models import Domain, Models, Starts
 from cemfp.fingerprint.models import Progress as Steps
@@ -188,10 +189,12 @@ def shared_mistakes(owner: Owner) -> Claim:
 
 
 def chosen_subset(owner: Owner) -> Claim:
-    """Of the rule's candidates those that the innocent model answers, too."""
+    """Of the rule's candidates those whose key the innocent model answers, too."""
     record = owner.record
     assert record.rule is not None and owner.true.rule is not None
-    taken = np.flatnonzero(owner.innocent.predict_labels(record.inputs) == record.keys)
+    drawn = answered(record.keys, targets_of(record, record.rule, owner.rule))
+    suits = owner.innocent.predict_labels(record.inputs) == record.keys
+    taken = np.flatnonzero(drawn & suits)
     names = ("inputs", "keys", "originals", "true_labels", "conferrability")
     arrays = {name: getattr(record, name)[taken] for name in names}
     rule = dataclasses.replace(

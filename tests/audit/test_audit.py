@@ -18,9 +18,9 @@ SURROGATES, REFERENCES = (1.0, 0.9), (0.0, 0.1, 0.0, 0.1)
 
 
 def unmoved(images):
-    """An independent: a pixel that was raised to .8 does not impress it, it takes the second."""
+    """An independent: a pixel that was raised to .6 does not impress it, it takes the second."""
     order = images.reshape(-1, 3).argsort(axis=1)
-    raised = np.isclose(images.max(axis=(1, 2, 3)), 0.6, atol=0.01)
+    raised = np.isclose(images.max(axis=(1, 2, 3)), 0.6, atol=0.05)
     return np.where(raised, order[:, 1], order[:, 2])
 
 
@@ -162,7 +162,8 @@ def test_a_record_with_other_answers_than_the_sources():
     record = dataclasses.replace(RECORD, keys=keys)
     cheat = without(1)
     rule = dataclasses.replace(cheat.rule, record_sha256=record_hash(record))
-    cheat = dataclasses.replace(cheat, rule=rule)
+    parameters = cheat.parameters | {"size": len(cheat)}
+    cheat = dataclasses.replace(cheat, rule=rule, parameters=parameters)
     # Without the source the judge has to believe it.
     assert checks(cheat, record=record, source=None)["candidates"].status == Status.PASSED
     assert "the source answers 1 candidates otherwise" in (

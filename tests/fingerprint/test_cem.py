@@ -78,6 +78,26 @@ def test_alpha_term_can_leave_the_clean_class_out() -> None:
     assert float(value[0]) == pytest.approx(1.121438, abs=1e-5)
 
 
+def test_a_named_label_is_scored_by_the_logarithm() -> None:
+    # (.6, .2, .2) * (1 - (.5, .4, .1)) = (.3, .12, .18): of classes 1 and 2 the best is .18.
+    targets = tf.constant([[0.0, 1.0, 1.0]])
+    value = loss(beta=0.0, gamma=0.0, targets=targets)
+    assert value == pytest.approx(-np.log(0.18), abs=1e-5)
+    # With the weight 2 and class 1 alone: -2 ln .12.
+    value = loss(alpha=2.0, beta=0.0, gamma=0.0, targets=tf.constant([[0.0, 1.0, 0.0]]))
+    assert value == pytest.approx(-2 * np.log(0.12), abs=1e-5)
+
+
+def test_a_label_that_nobody_thinks_of_still_has_a_gradient() -> None:
+    scores = tf.constant([[[0.0, 30.0, 0.0]]])  # class 0 has a share of 1e-13
+    with tf.GradientTape() as tape:
+        tape.watch(scores)
+        log_p = cem.ensemble_probabilities(scores, tf.ones([1, 1, 1]))
+        value = cem.log_conferrability(log_p, log_p)[0, 0]
+    # d log softmax_0 / dz = (1, -1, 0) up to e-13.
+    np.testing.assert_allclose(tape.gradient(value, scores)[0, 0], [1, -1, 0], atol=1e-5)
+
+
 def test_beta_term_rewards_leaving_the_clean_answer() -> None:
     # H(M(x0), M(x')) = -(.25 ln .5 + .5 ln .25 + .25 ln .25) = .173287 + .693147 + .346574
     # = 1.213008, with a minus sign.
