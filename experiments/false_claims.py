@@ -58,8 +58,9 @@ def draw(rows: Rows, profile: Profile, directory: Path) -> None:
         "False claims before a judge",
         ["claim", "inputs", "copies", "innocent", "independents", *CHECKS, "outcome"],
         [_line(name, row) for name, row in found.items()],
-        f"{describe(some['data'])}, profile {profile.name}, epsilon {profile.epsilon:g}. Numbers: "
-        f"share of inputs on which {len(some['copies'])} real copies of the source, the innocent "
+        f"{describe(some['data'])}, profile {profile.name}, epsilon {profile.epsilon:g}; made with "
+        f"{profile.defender} surrogates and as many references, calibrated with "
+        f"{profile.calibration}. Numbers: share of inputs on which {len(some['copies'])} real copies of the source, the innocent "
         f"model and the judge's {len(some['independents'])} independents answer the key; threshold "
         f"{some['threshold']:.2f}.",
     )

@@ -49,7 +49,8 @@ def draw(rows: Rows, profile: Profile, directory: Path) -> None:
         ],
         [_line(name, row) for name, row in rows.items()],
         f"{describe(some['fingerprint']['data'])}, profile {profile.name}, epsilon "
-        f"{profile.epsilon:g}, {profile.steps} steps; {some['calibration']['surrogates']['n']} "
+        f"{profile.epsilon:g}, {profile.steps} steps, {profile.defender} surrogates and references "
+        f"of the defender; {some['calibration']['surrogates']['n']} "
         f"calibration and {some['evaluation']['surrogates']['n']} evaluation surrogates, and as "
         "many references. Gap: mean CAEAcc of surrogates less that of references.",
     )

@@ -12,7 +12,8 @@ from cemfp.audit.keys import AGREE
 from cemfp.data import Dataset
 from cemfp.fingerprint.artifact import Fingerprint
 from cemfp.fingerprint.by_rule import answered, record_hash, usable
-from cemfp.fingerprint.characteristic import random_starts
+from cemfp.fingerprint.characteristic import random_labels
+from cemfp.fingerprint.fields import is_count, is_number
 from cemfp.fingerprint.rule import Rule, RuleRecord
 from cemfp.fingerprint.selection import distinct
 
@@ -85,6 +86,8 @@ def check_candidates(
         return of("candidates", problems, "", **numbers)
     rule = Rule(secret, stated.statement, stated.targets or 1)
     problems = _image_problems(record, record.rule, rule, dataset)
+    if problems:
+        return of("candidates", problems, "", **numbers)
     reasons = _choose_again(fingerprint, stated, record, record.rule, rule)
     numbers |= reasons
     if reasons["passed_over"] or reasons["not_in_order"]:
@@ -105,11 +108,14 @@ def check_candidates(
 
 def targets_of(fingerprint: Fingerprint, stated: RuleRecord, rule: Rule) -> np.ndarray:
     """Return the labels that may be each input's key (n, k), drawn again."""
-    if stated.targets and fingerprint.true_labels is not None:
-        drawn = zip(stated.images, fingerprint.true_labels, strict=True)
-        return np.stack([rule.labels(n, int(truth), fingerprint.classes) for n, truth in drawn])
-    shape = fingerprint.inputs.shape[1:]
-    _, labels = random_starts(stated.tried, shape, fingerprint.classes, seed=rule.seed())
+    truth, classes = fingerprint.true_labels, fingerprint.classes
+    if stated.targets and truth is None:
+        return np.full((len(fingerprint), 1), -1)  # no label can be drawn
+    if stated.targets and truth is not None:
+        drawn = zip(stated.images, truth, strict=True)
+        return np.stack([rule.labels(image, int(label), classes) for image, label in drawn])
+    rng = np.random.default_rng(rule.seed())
+    labels = random_labels(stated.tried, classes, rng)
     return labels[list(stated.places)][:, None]
 
 
@@ -141,6 +147,9 @@ def _record_problems(
     )
     if record_hash(record) != stated.record_sha256 or not same:
         return ["the record is another than the fingerprint names"]
+    size, threshold = (fingerprint.parameters.get(name) for name in ("size", "threshold"))
+    if not is_count(size) or not (threshold is None or is_number(threshold)):
+        return ["the fingerprint does not say how many inputs were wanted, or the threshold"]
     if len(record) != stated.tried or record.source_sha256 != fingerprint.source_sha256:
         return [f"the record has {len(record)} candidates of {stated.tried}, or another source"]
     return []

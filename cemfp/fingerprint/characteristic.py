@@ -24,12 +24,17 @@ Projection = Callable[[tf.Tensor], tf.Tensor]
 ALTERNATIONS, LAST_ALTERNATIONS = 3, 100
 
 
+def random_labels(count: int, classes: int, rng: np.random.Generator) -> np.ndarray:
+    """Return the target labels (count,): what `random_starts` draws first, without its noise."""
+    return rng.integers(classes, size=count)
+
+
 def random_starts(
     count: int, input_shape: tuple[int, ...], classes: int, *, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return noise U[0, 1] (count, h, w, c), float32, and random target labels (count,)."""
     rng = np.random.default_rng(seed)
-    targets = rng.integers(classes, size=count)
+    targets = random_labels(count, classes, rng)
     return rng.random((count, *input_shape), np.float32), targets
 
 

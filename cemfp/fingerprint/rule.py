@@ -120,8 +120,11 @@ class RuleRecord:
             expect(sound, f"{name}: whole numbers", numbers)
         increasing = all(a < b for a, b in zip(self.places, self.places[1:], strict=False))
         expect(increasing, "places in the rule's order", self.places)
-        sound = not self.images or len(set(self.images)) == len(self.places)
-        expect(sound, "an image for each place, each once", len(self.images))
+        needed = len(self.places) if self.targets else 0
+        sound = len(self.images) == len(set(self.images)) == needed
+        expect(sound, f"{needed} images, each once", len(self.images))
+        sound = bool(self.targets) or max(self.places, default=0) < self.tried
+        expect(sound, f"places below {self.tried}", self.places)
 
     def of(self, chosen: Sequence[int]) -> RuleRecord:
         """Return what is to be said of some of the inputs, in increasing order."""

@@ -125,7 +125,9 @@ class Owner:
         """Return `made`, changed, with the calibration of the true one, which is not its own."""
         queries = len(changes.get("keys", made.keys))
         borrowed = dataclasses.replace(_calibration(self.true), queries=queries)
-        return dataclasses.replace(made, calibration=borrowed, **changes)
+        # Which inputs the calibration models answered is not made up, too.
+        changes |= {"calibration": borrowed, "surrogate_hits": None, "reference_hits": None}
+        return dataclasses.replace(made, **changes)
 
 
 class Claim(NamedTuple):

@@ -29,10 +29,10 @@ def follower(images):
     return SOURCE.predict_labels(images)
 
 
-def calibrated(fingerprint, references=REFERENCES, threshold=0.5):
+def calibrated(fingerprint, references=REFERENCES, threshold=0.5, surrogates=SURROGATES):
     hashes = tuple(f"{n:064x}" for n in range(len(references)))
     calibration = Calibration(
-        SURROGATES, references, threshold, "by hand", ("a" * 64, "b" * 64), hashes,
+        surrogates, references, threshold, "by hand", ("a" * 64, "b" * 64), hashes,
         len(fingerprint),
     )  # fmt: skip
     return dataclasses.replace(fingerprint, calibration=calibration)
@@ -126,6 +126,22 @@ def ruled(**changes):
 def test_what_does_not_follow_from_the_secret(fingerprint, given, text):
     found = checks(fingerprint, **given)
     assert text in found["rule"].text and "rule" in failed(found)
+
+
+@pytest.mark.parametrize("parameters", [{}, {"size": "5"}, {"size": 5, "threshold": "0.95"}])
+def test_a_strangers_parameters_are_not_believed(parameters):
+    odd = {"seed": RULE.seed(), **parameters}
+    found = checks(dataclasses.replace(FINGERPRINT, parameters=odd))
+    assert "does not say how many inputs" in found["candidates"].text
+
+
+def test_labels_cannot_be_drawn_for_images_without_a_true_one():
+    bare = dataclasses.replace(FINGERPRINT, true_labels=None, originals=None)
+    assert "no starting images" in checks(bare)["rule"].text
+    record = dataclasses.replace(RECORD, true_labels=None, originals=None)
+    rule = dataclasses.replace(FINGERPRINT.rule, record_sha256=record_hash(record))
+    found = checks(dataclasses.replace(FINGERPRINT, rule=rule), record=record)
+    assert "no starting images" in found["candidates"].text
 
 
 def without(index):

@@ -25,7 +25,10 @@ MODELS = Models(
     [helper(SAME * 1.5, Origin.SURROGATE, shape=SHAPE)],
     [helper(SAME * 2, Origin.REFERENCE, shape=SHAPE)],
 )
-OWNER = Owner(MODELS, DATA, RULE, calibrated(TRUE), RECORD, INNOCENT)
+HITS = np.ones((2, len(TRUE)), np.uint8), np.zeros((4, len(TRUE)), np.uint8)
+CALIBRATED = calibrated(TRUE, surrogates=(1.0, 1.0), references=(0.0,) * 4)
+CALIBRATED = dataclasses.replace(CALIBRATED, surrogate_hits=HITS[0], reference_hits=HITS[1])
+OWNER = Owner(MODELS, DATA, RULE, CALIBRATED, RECORD, INNOCENT)
 
 
 def examine(name, independents=()):

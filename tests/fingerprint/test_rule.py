@@ -102,6 +102,9 @@ def test_a_record_comes_back_from_json():
         {"images": (1, 1)},
         {"images": (1,)},
         {"images": "12"},
+        {"images": ()},
+        {"targets": 0},
+        {"targets": 0, "images": (), "places": (0, 9)},
     ],
     ids=str,
 )
