@@ -22,7 +22,6 @@ NAME = "false_claims"
 # Of an experiment everybody may know it.
 SECRET = "the secret of an experiment, known to all"
 TARGETS = 3
-CHECKS = ("inputs", "keys", "rule", "candidates", "independents", "references")
 
 
 def by_rule(profile: Profile, targets: int, *, size: int = 0, **changes: Any) -> MakeFingerprint:
@@ -56,21 +55,28 @@ def draw(rows: Rows, profile: Profile, directory: Path) -> None:
     markdown.write_table(
         directory.parent / f"{NAME}.md",
         "False claims before a judge",
-        ["claim", "inputs", "copies", "innocent", "independents", *CHECKS, "outcome"],
+        ["claim", "inputs", *("copies", "innocent", "independents"), "failed", "open"],
         [_line(name, row) for name, row in found.items()],
         f"{describe(some['data'])}, profile {profile.name}, epsilon {profile.epsilon:g}; made with "
         f"{profile.defender} surrogates and as many references, calibrated with "
-        f"{profile.calibration}. Numbers: share of inputs on which {len(some['copies'])} real copies of the source, the innocent "
-        f"model and the judge's {len(some['independents'])} independents answer the key; threshold "
-        f"{some['threshold']:.2f}.",
+        f"{profile.calibration}. Numbers: share of inputs on which {len(some['copies'])} real "
+        f"copies of the source, the innocent model and the judge's {len(some['independents'])} "
+        f"independents answer the key; threshold {some['threshold']:.2f}. Then the checks that "
+        "failed, and those left open. No commitment is stamped here, so that this check is open "
+        "at best; the late claims come with a commitment to the true fingerprint.",
     )
 
 
 def _line(name: str, row: dict[str, Any]) -> list[str]:
-    statuses = [row["checks"][check]["status"] for check in CHECKS]
     shares = [_range(row["copies"]), f"{row['innocent']:.2f}", _range(row["independents"])]
-    return [name, str(row["inputs"]), *shares, *statuses, row["outcome"]]
+    return [name, str(row["inputs"]), *shares, _which(row, "failed"), _which(row, "open")]
+
+
+def _which(row: dict[str, Any], status: str) -> str:
+    found = [name for name, check in row["checks"].items() if check["status"] == status]
+    return ", ".join(found) or "–"
 
 
 def _range(shares: list[float]) -> str:
-    return f"{min(shares):.2f} to {max(shares):.2f}"
+    low, high = min(shares), max(shares)
+    return f"{low:.2f}" if low == high else f"{low:.2f} to {high:.2f}"

@@ -15,11 +15,13 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from cemfp.audit import Judge, audit, worst
+from cemfp.audit import Judge, Papers, audit, worst
 from cemfp.audit.rule import targets_of
 from cemfp.data import Dataset, load
 from cemfp.engine.jobs import Job, Progress
 from cemfp.ensemble.ensemble import Ensemble
+from cemfp.evidence.commitment import PUBLIC, commit
+from cemfp.evidence.opening import open_leaves
 from cemfp.fingerprint.artifact import Calibration, Fingerprint
 from cemfp.fingerprint.by_rule import answered, make_by_rule
 from cemfp.fingerprint.generate import make_fingerprint
@@ -131,10 +133,18 @@ class Owner:
 
 
 class Claim(NamedTuple):
-    """What the owner brings before the judge: a fingerprint, and the record if there is one."""
+    """What the owner brings before the judge.
+
+    Attributes:
+        fingerprint: The claim.
+        record: Of all candidates, if there is one.
+        late: Whether it was made when the suspect was known: what was committed to before is the
+            true fingerprint.
+    """
 
     fingerprint: Fingerprint
     record: Fingerprint | None = None
+    late: bool = False
 
 
 def true_claim(owner: Owner) -> Claim:
@@ -164,7 +174,7 @@ def transferable_by_rule(owner: Owner) -> Claim:
 def late_keys(owner: Owner) -> Claim:
     """The true inputs, with what the innocent model answers as keys."""
     answers = owner.innocent.predict_labels(owner.true.inputs)
-    return Claim(owner.called(owner.true, keys=answers, rule=None))
+    return Claim(owner.called(owner.true, keys=answers, rule=None), late=True)
 
 
 def late_keys_of_noise(owner: Owner) -> Claim:
@@ -174,7 +184,7 @@ def late_keys_of_noise(owner: Owner) -> Claim:
     nothing = {"rule": None, "originals": None, "true_labels": None, "conferrability": None}
     nothing |= {"epsilon": None}
     keys = owner.innocent.predict_labels(inputs)
-    return Claim(owner.called(owner.true, inputs=inputs, keys=keys, **nothing))
+    return Claim(owner.called(owner.true, inputs=inputs, keys=keys, **nothing), late=True)
 
 
 def shared_mistakes(owner: Owner) -> Claim:
@@ -187,7 +197,7 @@ def shared_mistakes(owner: Owner) -> Claim:
     changes |= {"true_labels": images.labels, "rule": None, "conferrability": None}
     # Digits have 17 grey levels, which are none of an 8-bit picture's.
     changes["eight_bit"] = test.images.dtype == np.uint8
-    return Claim(owner.called(owner.true, **changes))
+    return Claim(owner.called(owner.true, **changes), late=True)
 
 
 def chosen_subset(owner: Owner) -> Claim:
@@ -202,7 +212,7 @@ def chosen_subset(owner: Owner) -> Claim:
     rule = dataclasses.replace(
         record.rule.of(taken.tolist()), record_sha256=owner.true.rule.record_sha256
     )
-    return Claim(owner.called(owner.true, rule=rule, **arrays), record)
+    return Claim(owner.called(owner.true, rule=rule, **arrays), record, late=True)
 
 
 CLAIMS: dict[str, Callable[[Owner], Claim]] = {
@@ -284,6 +294,7 @@ def audited(
         independents={f"independent {n}": model for n, model in enumerate(independents)},
         secret=owner.rule.secret,
         record=claim.record,
+        papers=_papers(owner.true if claim.late else claim.fingerprint),
     )
     made, checks = claim.fingerprint, audit(claim.fingerprint, judge)
 
@@ -302,6 +313,12 @@ def audited(
         "outcome": str(worst(checks)),
         "checks": {check.name: check.to_dict() for check in checks},
     }
+
+
+def _papers(committed: Fingerprint) -> Papers:
+    """A commitment that nobody signed or stamped, with all of it opened."""
+    commitment, salts = commit({PUBLIC: committed}, seed="00" * 32)  # so that rows are the same
+    return Papers(open_leaves(commitment, salts, committed))
 
 
 def _transferable(owner: Owner) -> Transferable:
