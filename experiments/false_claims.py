@@ -16,7 +16,8 @@ from cemfp.jobs.fingerprint import MakeCandidates, MakeFingerprint, OpenRule
 from cemfp.jobs.zoo import Profile, make_zoo
 from experiments import markdown
 from experiments.common import Rows, cem
-from experiments.jobs.false_claims import CLAIMS, AuditClaim
+from experiments.jobs.audit_claim import AuditClaim
+from experiments.jobs.false_claims import CLAIMS
 
 NAME = "false_claims"
 # Of an experiment everybody may know it.

@@ -11,7 +11,7 @@ from cemfp.audit.checks import Check, of
 from cemfp.data import Dataset, Split
 from cemfp.fingerprint import fields
 from cemfp.fingerprint.artifact import Fingerprint
-from cemfp.fingerprint.generate import NO_DATA
+from cemfp.fingerprint.candidates import NO_DATA
 
 # Rounding of float32 near 1.
 SLACK = 1e-6

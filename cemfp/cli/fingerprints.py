@@ -14,16 +14,14 @@ from cemfp.cli import images, options
 from cemfp.cli.generated import GeneratedCommand, options_of
 from cemfp.cli.opening import open_classifier
 from cemfp.cli.options import SeveralValues
-from cemfp.cli.ruled import Ruled, ruled
+from cemfp.cli.ruled import Ruled, generate, ruled
 from cemfp.cli.work import check_file, echo_json, progress_bar
 from cemfp.models.convention import Convention
 from cemfp.models.roles import Origin, Role, require_distinct
 
 if TYPE_CHECKING:
-    from cemfp.cli.work import Progress
     from cemfp.data import Dataset, DataSpec
     from cemfp.fingerprint.artifact import Fingerprint
-    from cemfp.fingerprint.rule import Rule
     from cemfp.models.classifier import Classifier
 
 
@@ -171,35 +169,13 @@ def _make(
     dataset = None if data is None else images.load_for(data, source)
     models = _models(source, surrogate, reference, convention, dataset)
     with progress_bar(name, quiet=quiet) as progress:
-        made, record, note = _generate(method, models, dataset, rule, settings, progress)
+        made, record, note = generate(method, models, dataset, rule, settings, progress)
     if record is not None:
         _write(record, record_path)
     _write(made, out)
     click.echo(f"{out}: {len(made)} inputs by {name}; set its threshold with cemfp calibrate")
     if note:
         click.echo(f"Note: {note}", err=True)
-
-
-def _generate(
-    method: Any,
-    models: Any,
-    dataset: Dataset | None,
-    rule: Rule | None,
-    settings: dict[str, Any],
-    progress: Progress,
-) -> tuple[Fingerprint, Fingerprint | None, str]:
-    """Return the fingerprint, the record of what a rule tried, and what fell short."""
-    from cemfp.fingerprint.by_rule import make_by_rule
-    from cemfp.fingerprint.generate import make_fingerprint
-
-    if rule is None:
-        made, short = make_fingerprint(method, models, dataset, **settings, progress=progress)
-        return made, None, str(short) if short else ""
-    settings = {name: settings[name] for name in settings.keys() - {"seed", "balance"}}
-    found = make_by_rule(method, models, dataset, rule, **settings, progress=progress)
-    short_of = settings["size"] - len(found.fingerprint)
-    note = f"{len(found.fingerprint)} of {settings['size']} inputs found" if short_of else ""
-    return *found, note
 
 
 def _check_data(method: Any, data: DataSpec | None, data_free: bool) -> None:

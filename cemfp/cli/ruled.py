@@ -15,6 +15,9 @@ from cemfp.cli import options
 from cemfp.cli.work import check_file
 
 if TYPE_CHECKING:
+    from cemfp.cli.work import Progress
+    from cemfp.data import Dataset
+    from cemfp.fingerprint.artifact import Fingerprint
     from cemfp.fingerprint.rule import Rule
 
 TARGETS = 3
@@ -116,3 +119,25 @@ def ruled(function: Callable[..., Any]) -> Callable[..., Any]:
         ),
     )
     return functools.reduce(lambda made, option: option(made), reversed(added), with_rule)
+
+
+def generate(
+    method: Any,
+    models: Any,
+    dataset: Dataset | None,
+    rule: Rule | None,
+    settings: dict[str, Any],
+    progress: Progress,
+) -> tuple[Fingerprint, Fingerprint | None, str]:
+    """Return the fingerprint, the record of what a rule tried, and what fell short."""
+    from cemfp.fingerprint.by_rule import make_by_rule
+    from cemfp.fingerprint.generate import make_fingerprint
+
+    if rule is None:
+        made, short = make_fingerprint(method, models, dataset, **settings, progress=progress)
+        return made, None, str(short) if short else ""
+    settings = {name: settings[name] for name in settings.keys() - {"seed", "balance"}}
+    found = make_by_rule(method, models, dataset, rule, **settings, progress=progress)
+    short_of = settings["size"] - len(found.fingerprint)
+    note = f"{len(found.fingerprint)} of {settings['size']} inputs found" if short_of else ""
+    return *found, note

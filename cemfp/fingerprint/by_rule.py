@@ -10,13 +10,9 @@ import numpy as np
 
 from cemfp.data import Dataset, Split
 from cemfp.fingerprint.artifact import Fingerprint
+from cemfp.fingerprint.candidates import Candidates, describe
 from cemfp.fingerprint.characteristic import random_starts
-from cemfp.fingerprint.generate import (
-    Candidates,
-    FingerprintFailure,
-    describe,
-    make_candidates,
-)
+from cemfp.fingerprint.generate import FingerprintFailure, make_candidates
 from cemfp.fingerprint.models import Method, Models, Progress, TakesTargets
 from cemfp.fingerprint.rule import Rule, RuleRecord
 from cemfp.fingerprint.selection import accepted, distinct

@@ -14,11 +14,11 @@ import numpy as np
 from cemfp.data import Dataset, Split, load
 from cemfp.engine.jobs import Job, Progress
 from cemfp.fingerprint.by_rule import Drawn, choose_by_rule, draw
+from cemfp.fingerprint.candidates import Candidates
 from cemfp.fingerprint.cem import CEM
 from cemfp.fingerprint.characteristic import Characteristic
 from cemfp.fingerprint.from_attack import FromAttack
 from cemfp.fingerprint.generate import (
-    Candidates,
     FingerprintFailure,
     assemble,
     choose_starts,

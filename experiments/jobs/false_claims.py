@@ -7,41 +7,23 @@ innocent model that is to be accused. Their calibration is the true fingerprint'
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
-from cemfp.audit import Judge, Papers, audit, worst
 from cemfp.audit.rule import targets_of
-from cemfp.data import Dataset, load
-from cemfp.engine.jobs import Job, Progress
+from cemfp.data import Dataset
 from cemfp.ensemble.ensemble import Ensemble
-from cemfp.evidence.commitment import PUBLIC, commit
-from cemfp.evidence.opening import open_leaves
 from cemfp.fingerprint.artifact import Calibration, Fingerprint
 from cemfp.fingerprint.by_rule import answered, make_by_rule
 from cemfp.fingerprint.generate import make_fingerprint
 from cemfp.fingerprint.models import Domain, Models, Starts
 from cemfp.fingerprint.models import Progress as Steps
 from cemfp.fingerprint.rule import Rule
-from cemfp.jobs.fingerprint import (
-    FINGERPRINT,
-    NOTHING,
-    RECORD,
-    ROWS,
-    MakeFingerprint,
-    load_classifiers,
-)
-from cemfp.jobs.zoo import Group
 from cemfp.models.classifier import Classifier
-from cemfp.numerics import metrics, ops
-from cemfp.storage.files import write_atomic
-from cemfp.storage.store import Store
-from cemfp.verification import calibrate
+from cemfp.numerics import ops
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,7 +108,7 @@ class Owner:
     def called(self, made: Fingerprint, **changes: Any) -> Fingerprint:
         """Return `made`, changed, with the calibration of the true one, which is not its own."""
         queries = len(changes.get("keys", made.keys))
-        borrowed = dataclasses.replace(_calibration(self.true), queries=queries)
+        borrowed = dataclasses.replace(calibration_of(self.true), queries=queries)
         # Which inputs the calibration models answered is not made up, too.
         changes |= {"calibration": borrowed, "surrogate_hits": None, "reference_hits": None}
         return dataclasses.replace(made, **changes)
@@ -226,105 +208,11 @@ CLAIMS: dict[str, Callable[[Owner], Claim]] = {
 }
 
 
-@dataclasses.dataclass(frozen=True)
-class AuditClaim(Job):
-    """Make a claim, and audit it with models that the owner had no hand in.
-
-    Attributes:
-        claim: A key of `CLAIMS`.
-        fingerprint: The true one, made by a rule.
-        calibration: Its calibration models; the first reference is the innocent one.
-        evaluation: The references are the judge's independents; the surrogates are real copies.
-    """
-
-    kind: ClassVar[str] = "audit"
-    heavy: ClassVar[bool] = False
-
-    claim: str
-    fingerprint: MakeFingerprint
-    calibration: Group
-    evaluation: Group
-
-    def label(self) -> str:
-        """Short name for people."""
-        return f"audit {self.claim}"
-
-    def run(self, store: Store, out: Path, progress: Progress) -> None:
-        """Write what every check says, and whom the fingerprint would accuse."""
-        made = store.get(self.fingerprint.key())
-        if (made / NOTHING).is_file():
-            write_atomic(out / ROWS, (made / NOTHING).read_bytes())
-            return
-        progress(self.claim)
-        owner = self._owner(store, made)
-        found = CLAIMS[self.claim](owner)
-        independents, copies = (
-            load_classifiers(store, jobs)
-            for jobs in (self.evaluation.references, self.evaluation.surrogates)
-        )
-        row = audited(owner, found, independents, copies)
-        write_atomic(out / ROWS, json.dumps(row, indent=1).encode())
-
-    def _owner(self, store: Store, made: Path) -> Owner:
-        origin = self.fingerprint.candidates
-        assert origin.rule is not None
-        source, surrogates, references = (
-            load_classifiers(store, jobs)
-            for jobs in ([origin.source], origin.defender.surrogates, origin.defender.references)
-        )
-        groups = (self.calibration.surrogates, self.calibration.references)
-        calibration = [load_classifiers(store, jobs) for jobs in groups]
-        return Owner(
-            Models(source[0], surrogates, references),
-            load(origin.data),
-            origin.rule.rule,
-            calibrate(Fingerprint.load(made / FINGERPRINT), *calibration),
-            Fingerprint.load(made / RECORD),
-            calibration[1][0],
-        )
-
-
-def audited(
-    owner: Owner, claim: Claim, independents: list[Classifier], copies: list[Classifier]
-) -> dict[str, Any]:
-    """Return a claim's row: every check, and the share of key answers of those concerned."""
-    judge = Judge(
-        owner.dataset,
-        source=owner.models.white_box("an audit"),
-        independents={f"independent {n}": model for n, model in enumerate(independents)},
-        secret=owner.rule.secret,
-        record=claim.record,
-        papers=_papers(owner.true if claim.late else claim.fingerprint),
-    )
-    made, checks = claim.fingerprint, audit(claim.fingerprint, judge)
-
-    def share(model: Classifier) -> float:
-        """Return the share of inputs on which a model answers the key."""
-        return metrics.cae_accuracy(model.predict_labels(made.inputs), made.keys)
-
-    return {
-        "inputs": len(made),
-        "epsilon": made.epsilon,
-        "data": made.data,
-        "threshold": _calibration(made).threshold,
-        "innocent": share(owner.innocent),
-        "copies": [share(model) for model in copies],
-        "independents": [share(model) for model in independents],
-        "outcome": str(worst(checks)),
-        "checks": {check.name: check.to_dict() for check in checks},
-    }
-
-
-def _papers(committed: Fingerprint) -> Papers:
-    """A commitment that nobody signed or stamped, with all of it opened."""
-    commitment, salts = commit({PUBLIC: committed}, seed="00" * 32)  # so that rows are the same
-    return Papers(open_leaves(commitment, salts, committed))
-
-
 def _transferable(owner: Owner) -> Transferable:
     return Transferable(owner.true.epsilon or 0.0)
 
 
-def _calibration(fingerprint: Fingerprint) -> Calibration:
+def calibration_of(fingerprint: Fingerprint) -> Calibration:
+    """Return the calibration of a fingerprint that has one."""
     assert fingerprint.calibration is not None
     return fingerprint.calibration

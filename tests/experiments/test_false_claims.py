@@ -9,7 +9,8 @@ from cemfp.audit import Judge, Status, audit
 from cemfp.fingerprint.models import Models
 from cemfp.models.roles import Origin, Role
 from experiments import false_claims, targeting
-from experiments.jobs.false_claims import CLAIMS, Owner, Transferable, audited
+from experiments.jobs.audit_claim import audited
+from experiments.jobs.false_claims import CLAIMS, Owner, Transferable
 from experiments.profiles import PROFILES
 from tests.audit.test_audit import calibrated
 from tests.ruled import DATA, RULE, SAME, SHAPE, made
