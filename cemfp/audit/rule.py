@@ -46,10 +46,10 @@ def check_rule(fingerprint: Fingerprint, dataset: Dataset, secret: bytes | None)
     other = int(np.sum(~(allowed == fingerprint.keys[:, None]).any(axis=1)))
     if other:
         problems.append(f"{other} of {len(fingerprint)} keys are no labels that the rule draws")
-    what = f"one of {allowed.shape[1]} labels drawn" if allowed.shape[1] > 1 else "the label drawn"
     passed = (
         f"the secret gives all {len(fingerprint)} starting images and the seed again, and each key "
-        f"is {what}; statement: {stated.statement}"
+        f"is one of {allowed.shape[1]} labels drawn of {fingerprint.classes}; statement: "
+        f"{stated.statement}"
     )
     return of("rule", problems, passed, targets=int(allowed.shape[1]), other_keys=other)
 

@@ -229,7 +229,10 @@ class CEM:
                 seen = shown(adversarial, self.shift, self.noise, seed)
                 source, surr, ref = asked.logits(seen, seed)
                 surr_mask, ref_mask = self._masks(tf.shape(surr), tf.shape(ref), seed)
-                if targets is not None:  # no share may exceed 1, of whose rest a logarithm is taken
+                label = targets
+                if targets is not None:
+                    label = _best(targets, surr, ref)
+                    # No share may exceed 1, of whose rest a logarithm is taken.
                     ref_mask = tf.minimum(ref_mask, 1.0)
                 loss = cem_loss(
                     source,
@@ -240,7 +243,7 @@ class CEM:
                     beta=self.beta,
                     gamma=self.gamma,
                     exclude_clean=self.exclude_clean,
-                    targets=targets,
+                    targets=label,
                 )
             before = adversarial.value()
             optimizer.apply_gradients([(tape.gradient(loss, adversarial), adversarial)])
@@ -265,6 +268,18 @@ class CEM:
 def _one_of(targets: np.ndarray, classes: int) -> tf.Tensor:
     """Return 1 at the labels `targets` (n, k), 0 elsewhere (n, C)."""
     return tf.reduce_max(tf.one_hot(targets, classes), axis=1)
+
+
+def _best(targets: tf.Tensor, surr: tf.Tensor, ref: tf.Tensor) -> tf.Tensor:
+    """Return 1 at the target that is conferred best now, 0 elsewhere (n, C).
+
+    Nobody's output is dropped for that: else images would be pulled to another target each time.
+    """
+    scores = log_conferrability(
+        ensemble_probabilities(surr, tf.ones([1, 1, 1])),
+        ensemble_probabilities(ref, tf.ones([1, 1, 1])),
+    )
+    return tf.one_hot(tf.argmax(scores - 1e9 * (1.0 - targets), axis=-1), targets.shape[-1])
 
 
 def _conferred(

@@ -98,6 +98,15 @@ def test_a_label_that_nobody_thinks_of_still_has_a_gradient() -> None:
     np.testing.assert_allclose(tape.gradient(value, scores)[0, 0], [1, -1, 0], atol=1e-5)
 
 
+def test_the_best_target_is_chosen_by_what_all_models_say() -> None:
+    # (.6, .2, .2) * (1 - (.5, .4, .1)) = (.3, .12, .18): of classes 1 and 2 class 2 is best.
+    surr, ref = log(SURR)[tf.newaxis], log(REF)[tf.newaxis]
+    best = cem._best(tf.constant([[0.0, 1.0, 1.0]]), surr, ref)
+    assert best.numpy().tolist() == [[0.0, 0.0, 1.0]]
+    best = cem._best(tf.constant([[1.0, 1.0, 1.0]]), surr, ref)
+    assert best.numpy().tolist() == [[1.0, 0.0, 0.0]]
+
+
 def test_beta_term_rewards_leaving_the_clean_answer() -> None:
     # H(M(x0), M(x')) = -(.25 ln .5 + .5 ln .25 + .25 ln .25) = .173287 + .693147 + .346574
     # = 1.213008, with a minus sign.
