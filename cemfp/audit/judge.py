@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -32,6 +32,7 @@ class Judge:
         secret: Of the fingerprint's rule.
         record: All candidates that were tried.
         papers: What shows when the fingerprint was fixed.
+        parts: Other parts of a fingerprint that was split, a reserve say.
     """
 
     dataset: Dataset
@@ -40,6 +41,7 @@ class Judge:
     secret: bytes | None = None
     record: Fingerprint | None = None
     papers: Papers | None = None
+    parts: Sequence[Fingerprint] = ()
 
 
 def audit(fingerprint: Fingerprint, judge: Judge) -> list[Check]:
@@ -73,7 +75,7 @@ def audit(fingerprint: Fingerprint, judge: Judge) -> list[Check]:
         check_inputs(fingerprint, dataset),
         check_keys(fingerprint, answers, _hash(source)),
         check_rule(fingerprint, dataset, secret),
-        check_candidates(fingerprint, dataset, secret, judge.record, ask),
+        check_candidates(fingerprint, dataset, secret, judge.record, ask, judge.parts),
         check_independents(fingerprint, others),
         check_references(fingerprint, others),
     ]

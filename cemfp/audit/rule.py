@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -60,6 +61,7 @@ def check_candidates(
     secret: bytes | None,
     record: Fingerprint | None,
     ask: Ask | None,
+    parts: Sequence[Fingerprint] = (),
 ) -> Check:
     """Choose among all candidates again: who passed one over without a reason has other inputs.
 
@@ -72,6 +74,7 @@ def check_candidates(
         secret: Of the rule.
         record: The file of all candidates that were tried.
         ask: Gives the source's labels of images (n, h, w, c); None believes those of the record.
+        parts: What else was split off: a reserve, whose inputs are kept, too.
     """
     stated = fingerprint.rule
     if stated is None:
@@ -82,13 +85,15 @@ def check_candidates(
         text = "which were passed over takes the secret (--secret) and the record (--record)"
         return missing("candidates", f"{share}; {text}", **numbers)
     problems = _record_problems(fingerprint, stated, record, record.rule)
+    if any(_source_of(part) != _source_of(fingerprint) for part in parts):
+        problems.append("a part is of another fingerprint")
     if problems:
         return of("candidates", problems, "", **numbers)
     rule = Rule(secret, stated.statement, stated.targets or 1)
     problems = _image_problems(record, record.rule, rule, dataset)
     if problems:
         return of("candidates", problems, "", **numbers)
-    reasons = _choose_again(fingerprint, stated, record, record.rule, rule)
+    reasons = _choose_again([fingerprint, *parts], record, record.rule, rule)
     numbers |= reasons
     if reasons["passed_over"] or reasons["not_in_order"]:
         problems.append(
@@ -155,21 +160,27 @@ def _record_problems(
     return []
 
 
+def _source_of(part: Fingerprint) -> tuple[object, ...]:
+    """Return what the parts of one fingerprint have in common."""
+    stated = part.rule and dataclasses.replace(part.rule, places=(), images=(), targets=0)
+    return stated, part.rule and part.rule.targets, part.source_sha256, part.parameters
+
+
 def _choose_again(
-    fingerprint: Fingerprint,
-    stated: RuleRecord,
-    record: Fingerprint,
-    tried: RuleRecord,
-    rule: Rule,
+    parts: Sequence[Fingerprint], record: Fingerprint, tried: RuleRecord, rule: Rule
 ) -> dict[str, int]:
     """Return how many candidates were left out or put in against the rule, and why others were."""
     targets = targets_of(record, tried, rule)
-    threshold, size = (fingerprint.parameters.get(name) for name in ("threshold", "size"))
+    threshold, size = (parts[0].parameters.get(name) for name in ("threshold", "size"))
     passed = usable(record.keys, targets, record.conferrability, threshold)
     wanted = distinct(record.inputs, np.flatnonzero(passed))[:size]
     places = {tried.places[index]: index for index in wanted}
-    each = zip(stated.places, fingerprint.inputs, fingerprint.keys, strict=True)
-    kept = {place: (image.tobytes(), key) for place, image, key in each}
+    kept = {
+        place: (image.tobytes(), key)
+        for part in parts
+        if part.rule is not None
+        for place, image, key in zip(part.rule.places, part.inputs, part.keys, strict=True)
+    }
     in_order = [
         place
         for place, i in places.items()

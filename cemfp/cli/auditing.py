@@ -40,6 +40,13 @@ if TYPE_CHECKING:
     "--record", type=options.PATH, help="The owner's file of all candidates that were tried."
 )
 @click.option(
+    "--part",
+    "parts",
+    type=options.PATH,
+    multiple=True,
+    help="The other part of a fingerprint that was split: FILE.reserve, with FILE.public as FILE.",
+)
+@click.option(
     "--opening",
     type=options.PATH,
     help="What `cemfp open FILE` wrote: shows that all of FILE was committed to.",
@@ -63,6 +70,7 @@ def audit(
     independents: tuple[str, ...],
     secret: Path | None,
     record: Path | None,
+    parts: tuple[Path, ...],
     opening: Path | None,
     public_key: Path | None,
     tsa_root: Path | None,
@@ -92,7 +100,9 @@ def audit(
     papers = _papers(opening, public_key, tsa_root, suspect_date)
     with contextlib.redirect_stdout(sys.stderr):  # a model of somebody's may print
         judge = _judge(loaded, data, source, independents, secret, record, convention, trust)
-        checks = auditing.audit(loaded, dataclasses.replace(judge, papers=papers))
+        others = [Fingerprint.load(path) for path in parts]
+        judge = dataclasses.replace(judge, papers=papers, parts=others)
+        checks = auditing.audit(loaded, judge)
     outcome = auditing.worst(checks)
     if as_json:
         found = [check.to_dict() for check in checks]

@@ -5,7 +5,7 @@ import datetime
 
 import pytest
 
-from cemfp.audit import AuditError, Papers, Status, parse_date
+from cemfp.audit import AuditError, Judge, Papers, Status, audit, parse_date
 from cemfp.audit.commitment import check_commitment
 from cemfp.evidence import signing, timestamp
 from cemfp.evidence.commitment import PUBLIC, commit
@@ -13,9 +13,9 @@ from cemfp.evidence.opening import open_leaves
 from cemfp.evidence.reserve import split
 from tests.evidence.authority import Authority
 from tests.evidence.cases import committed
-from tests.ruled import made
+from tests.ruled import DATA, RULE, made
 
-FINGERPRINT = made().fingerprint
+FINGERPRINT, RECORD = made()
 PEM = signing.new_key("secret")
 LATER = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=1)
 
@@ -102,6 +102,19 @@ def test_a_part_of_a_fingerprint_by_a_rule_keeps_its_places():
     assert places == list(FINGERPRINT.rule.places)
     by_place = dict(zip(FINGERPRINT.rule.places, FINGERPRINT.keys, strict=True))
     assert [by_place[place] for place in reserve.rule.places] == reserve.keys.tolist()
+
+
+def test_inputs_of_a_reserve_are_not_missed_if_it_is_shown():
+    public, reserve = split(FINGERPRINT, 2, seed=0)
+    judge = Judge(DATA, secret=RULE.secret, record=RECORD)
+    states = [
+        {check.name: check for check in audit(public, dataclasses.replace(judge, parts=parts))}
+        for parts in ([], [reserve], [dataclasses.replace(reserve, source_sha256="0" * 64)])
+    ]
+    alone, both, other = (found["candidates"] for found in states)
+    assert alone.status == Status.FAILED and "2 candidates that pass" in alone.text
+    assert both.status == Status.PASSED
+    assert other.text == "a part is of another fingerprint"
 
 
 def test_dates_without_a_zone_are_utc():
