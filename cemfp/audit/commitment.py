@@ -48,7 +48,7 @@ def check_commitment(fingerprint: Fingerprint, papers: Papers | None) -> Check:
         other = papers.opening.compare(fingerprint)
         if other:
             more = f" and {len(other) - 1} other leaves" if other[1:] else ""
-            problems.append(f"{other[0]}{more} of the fingerprint were not committed to")
+            problems.append(f"not as it was committed to: {other[0]}{more}")
     except EvidenceError as error:
         problems.append(str(error))
     problems += _signature_problems(papers, gaps)

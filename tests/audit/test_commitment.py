@@ -57,10 +57,10 @@ def test_another_fingerprint_than_the_one_that_was_committed_to(papers):
     other = dataclasses.replace(FINGERPRINT, keys=keys)
     found = check_commitment(other, papers)
     assert found.status == Status.FAILED
-    assert found.text == "input 1 of the fingerprint were not committed to"
+    assert found.text == "not as it was committed to: input 1"
     rule = dataclasses.replace(FINGERPRINT.rule, statement="another")
     found = check_commitment(dataclasses.replace(FINGERPRINT, rule=rule), papers)
-    assert found.text == "the statement of the fingerprint were not committed to"
+    assert found.text == "not as it was committed to: the statement"
 
 
 def test_leaves_that_lead_to_another_root(papers):

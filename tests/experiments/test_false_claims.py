@@ -1,6 +1,7 @@
 """False claims lie as they say they do, and the audit finds them; tables from rows."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from cemfp.audit import Judge, Status, audit
 from cemfp.fingerprint.models import Models
 from cemfp.models.roles import Origin, Role
-from experiments import false_claims, targeting
+from experiments import false_claims, runner, targeting
 from experiments.jobs.audit_claim import audited
 from experiments.jobs.false_claims import CLAIMS, Owner, Transferable
 from experiments.profiles import PROFILES
@@ -126,3 +127,26 @@ def test_the_cost_of_targets_is_a_line_for_each(tmp_path):
         "| k = 3 | 30 | 0.98 | 0.75 ± 0.10 (n = 2) | 0.50 | 0.50 | 1.00 (at least 0.22) |" in text
     )
     assert "| k = 1 | 0 | – |" in text
+
+
+@pytest.mark.parametrize("experiment", [false_claims, targeting], ids=lambda e: e.NAME)
+def test_committed_rows_give_the_committed_table(experiment, tmp_path):
+    committed = runner.RESULTS / "strong" / f"{experiment.NAME}.md"
+    rows = json.loads(committed.with_suffix(".json").read_bytes())
+    experiment.draw(rows, PROFILES["strong"], tmp_path / "figures")
+    drawn = (tmp_path / committed.name).read_text().splitlines()
+    lines = committed.read_text("utf-8").splitlines()
+    # The note below says how many nets there were.
+    assert [x for x in drawn if x[:1] == "|"] == [x for x in lines if x[:1] == "|"]
+
+
+def test_by_the_committed_rows_the_true_claim_alone_passes():
+    rows = json.loads((runner.RESULTS / "strong" / "false_claims.json").read_bytes())
+    refused = {
+        name
+        for name, row in rows.items()
+        if any(check["status"] == "failed" for check in row["checks"].values())
+    }
+    assert set(rows) == set(CLAIMS) and refused == set(CLAIMS) - {"true"}
+    # Each of the false ones would accuse an innocent model.
+    assert all(rows[name]["innocent"] >= rows[name]["threshold"] for name in refused)
