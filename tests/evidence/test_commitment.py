@@ -50,7 +50,7 @@ def test_each_field_is_in_a_leaf(fingerprint):
         "class_names": ("a", "b", "c"),
         "surrogate_hits": fingerprint.surrogate_hits[::-1],
         "reference_hits": np.roll(fingerprint.reference_hits, 1),
-        "rule": RuleRecord("statement", "0" * 64, 1, 10, tuple(range(10))),
+        "rule": RuleRecord("statement", "0" * 64, 0, 10, tuple(range(10))),
     }
     before = leaves_of(fingerprint)
     names = {field.name for field in dataclasses.fields(Fingerprint)}
