@@ -37,8 +37,6 @@ def leaves_of(fingerprint: Fingerprint) -> list[str]:
     controls = {name: arrays.pop(name) for name in list(arrays) if name.startswith("control")}
     statement = _said(fingerprint)
     statement.pop("calibration", None)
-    if fingerprint.rule is not None:
-        statement["rule"] = _said(fingerprint.rule)
     before = (
         {STATEMENT: {**statement, "inputs": len(fingerprint)}},
         # Whatever else has an array is about known models' answers.
