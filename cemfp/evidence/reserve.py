@@ -56,9 +56,7 @@ def _calibration(fingerprint: Fingerprint, chosen: np.ndarray) -> dict[str, Any]
     surrogates, references = fingerprint.surrogate_hits, fingerprint.reference_hits
     if record is None or surrogates is None or references is None:
         return {}
-    surrogates, references = (
-        np.ascontiguousarray(hits[:, chosen]) for hits in (surrogates, references)
-    )
+    surrogates, references = (hits[:, chosen] for hits in (surrogates, references))
     above, below = (tuple(np.mean(x, axis=1).tolist()) for x in (surrogates, references))
     threshold, rule = choose_threshold(above, below)
     calibration = dataclasses.replace(

@@ -117,4 +117,4 @@ def _hits(name: str, values: np.ndarray, count: int, scores: Sequence[float]) ->
     expect(bool(np.all(array <= 1)), f"{name} of 0 and 1", int(array.max()))
     agree = np.allclose(array.mean(axis=1), scores, rtol=0, atol=_SAME_SHARE)
     expect(bool(agree), f"{name} whose shares are the calibration's scores", "other shares")
-    return array.astype(np.uint8)
+    return np.ascontiguousarray(array, np.uint8)  # a file holds rows
