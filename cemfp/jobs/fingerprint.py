@@ -94,7 +94,8 @@ class MakeCandidates(Job):
         """Short name for people."""
         if isinstance(self.method, Characteristic):
             return f"candidates {self.method.label()} seed {self.seed}"
-        return f"candidates {self.method.name} epsilon {self.method.epsilon}"
+        named = f", first {self.rule.targets} labels of a rule" if self.rule else ""
+        return f"candidates {self.method.name} epsilon {self.method.epsilon}{named}"
 
     def flops(self) -> float:
         """Return the floating-point operations of the methods that take long; 0 for others."""

@@ -19,7 +19,7 @@ from cemfp.fingerprint.artifact import FingerprintError
 ROOT = Path(__file__).parents[2]
 COMMANDS = [
     "train", "evaluate", "fingerprint", "calibrate", "verify", "attack", "detect", "inspect",
-    "demo", "pretrained", "study", "models", "data", "protect", "suspect", "power",
+    "demo", "pretrained", "study", "models", "data", "protect", "suspect", "power", "audit",
     "keygen", "commit", "open", "recheck", "report",
 ]  # fmt: skip
 
