@@ -23,7 +23,8 @@ from experiments.jobs.detection import DetectFingerprint, TrainDetector
 from experiments.plots import sweeps
 
 NAME = "cifar10_evasion"
-IMAGES = {"demo": 400, "small": 3_000, "strong": 3_000, "paper": 20_000}
+IMAGES = {"demo": 400, "small": 3_000, "paper": 20_000}
+IMAGES["strong"] = IMAGES["strong-first"] = IMAGES["small"]
 OWN_TASK, NOISE = "own task", "random noise"
 
 

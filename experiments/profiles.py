@@ -71,3 +71,7 @@ PROFILES["strong"] = dataclasses.replace(
     recipe=_STRONG,
     surrogate_recipe=_STRONG,
 )
+# What there is of `strong` while its other nets wait for processor time: a pair in each role.
+PROFILES["strong-first"] = dataclasses.replace(
+    PROFILES["strong"], name="strong-first", defender=1, calibration=1, evaluation=1
+)

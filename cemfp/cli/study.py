@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from cemfp.jobs.zoo import Profile
     from cemfp.storage.store import Store
 
-PROFILES = ("demo", "small", "strong", "paper")
+PROFILES = ("demo", "small", "strong", "strong-first", "paper")
 UNFINISHED = 1
 
 

@@ -88,7 +88,9 @@ _CNN1: dict[str, tuple[Net, Recipe, int, dict[str, Any]]] = {
 
 def cnn1_setting(profile: Profile) -> Setting:
     """Return the models of [Wang21, Table 2]: CNN-1 on the profile's data."""
-    net, recipe, variants, settings = _CNN1["small" if profile.name == "strong" else profile.name]
+    net, recipe, variants, settings = _CNN1[
+        "small" if profile.name.startswith("strong") else profile.name
+    ]
     first = FIRST_SEED[Role.EVALUATION] + REFERENCE_OFFSET
     base, *others = (
         TrainNet(

@@ -112,6 +112,7 @@ MEANS["strong"] = dataclasses.replace(
     MEANS["small"],
     transfer=dataclasses.replace(MEANS["small"].transfer, optimizer="muon"),
 )
+MEANS["strong-first"] = MEANS["strong"]
 
 
 def cases(profile: Profile) -> dict[str, tuple[RemoveFingerprint, ...]]:

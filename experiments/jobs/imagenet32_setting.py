@@ -141,7 +141,8 @@ def _paper() -> Setting:
     )
 
 
-SETTINGS = {"demo": _demo(), "small": _small(), "strong": _small(), "paper": _paper()}
+SETTINGS = {"demo": _demo(), "small": _small(), "paper": _paper()}
+SETTINGS["strong"] = SETTINGS["strong-first"] = SETTINGS["small"]
 
 
 def imagenet32_setting(profile: Profile) -> Setting:
