@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import glob
 import hashlib
 import json
 import os
 import secrets
+import time
 from pathlib import Path
 from typing import Any
+
+_LEFT_BEHIND = 600.0  # seconds after which a temporary file has no writer any more
 
 
 def canonical_json(value: Any) -> str:
@@ -57,7 +62,16 @@ def write_atomic(path: Path, data: bytes, *, mode: int = 0o666) -> None:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+    _sweep(path)
     sync(path.parent)
+
+
+def _sweep(path: Path) -> None:
+    """Remove what writers of `path` left that were killed; one at work touches its file."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+        with contextlib.suppress(FileNotFoundError):
+            if time.time() - left.stat().st_mtime > _LEFT_BEHIND:
+                left.unlink()
 
 
 def sync(path: Path) -> None:

@@ -228,6 +228,18 @@ def test_sweep_spares_the_living_and_removes_the_dead(store):
     assert tree(store, "tmp") == []
 
 
+def test_what_a_killed_writer_left_is_removed_by_the_next_one(tmp_path):
+    path = tmp_path / "rows[1].json"
+    names = ("rows[1].json.7-ab", "rows[1].json.8-cd", "rows1.json.7-ab")
+    left, young, other = (tmp_path / f".{name}.tmp" for name in names)
+    for file in (left, young, other):
+        file.write_bytes(b"half")
+    for file in (left, other):
+        os.utime(file, (0, 0))
+    write_atomic(path, b"[1]")
+    assert not left.exists() and young.exists() and other.exists()
+
+
 def test_write_atomic_replaces_or_leaves(tmp_path, monkeypatch):
     path = tmp_path / "rows.json"
     write_atomic(path, b"[1]")
