@@ -20,7 +20,7 @@ _BUDGET = re.compile(r"(?=.)(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:
 SMALL_SIDE = 64  # pixels up to which a CIFAR net takes the image as it is
 FEW_IMAGES = 20_000  # of which smaller batches make enough steps in fewer passes
 STARTED_SPEED = 0.1  # of the learning rate, for nets that start from public weights
-_LARGE = Net("mobilenetv2")
+_LARGE = Net("mobilenetv2", (("large", True),))
 _SMALL = Net("resnet20")
 
 

@@ -13,7 +13,7 @@ from cemfp.models.nets import layers
 # [Sandler18, Table 2]: expansion, channels at full width, blocks, stride of the first block.
 STAGES = (
     (1, 16, 1, 1),
-    (6, 24, 2, 1),  # stride 2 in the original, made for 224 x 224
+    (6, 24, 2, 1),  # stride 2 in the original
     (6, 32, 3, 2),
     (6, 64, 4, 2),
     (6, 96, 3, 1),
@@ -24,15 +24,21 @@ FULL_WIDTH, LAST = 32, 1280
 
 
 def mobilenetv2(
-    input_shape: tuple[int, int, int], classes: int, *, width: int = FULL_WIDTH
+    input_shape: tuple[int, int, int],
+    classes: int,
+    *,
+    width: int = FULL_WIDTH,
+    large: bool = False,
 ) -> tf.keras.Model:
-    """Build a MobileNetV2 in its CIFAR form: stem and second stage keep the image's side.
+    """Build a MobileNetV2, by default in its CIFAR form.
 
     Args:
         input_shape: Height, width and channels; x in [0, 1].
         classes: Number of classes; the net returns logits (n, classes), float32.
         width: Channels of the stem; all other layers shrink or grow with it. Defaults to 32, the
             original's.
+        large: Whether stem and second stage halve the image's side, as in the original, which is
+            made for 224 x 224. Defaults to not: the form for 32 x 32.
 
     Raises:
         ValueError: `width` is below 1.
@@ -40,11 +46,12 @@ def mobilenetv2(
     if width < 1:
         raise ValueError(f"expected width >= 1, 32 for the original's. Received: width {width}")
     inputs, x = layers.normalised_input(input_shape)
-    x = _active(layers.convolution(x, width))
-    for expansion, channels, blocks, stride in STAGES:
+    x = _active(layers.convolution(x, width, strides=2 if large else 1))
+    for stage, (expansion, channels, blocks, stride) in enumerate(STAGES):
+        first = 2 if large and stage == 1 else stride
         for block in range(blocks):
             filters = _scaled(channels, width)
-            x = _inverted_residual(x, expansion, filters, strides=1 if block else stride)
+            x = _inverted_residual(x, expansion, filters, strides=1 if block else first)
     x = _active(layers.convolution(x, _scaled(LAST, width), kernel=1))
     x = tf.keras.layers.GlobalAveragePooling2D()(x)
     return tf.keras.Model(inputs, layers.logits(x, classes), name="mobilenetv2")

@@ -181,6 +181,14 @@ def test_sides_of_the_maps_of_a_cifar_image(name, sides):
     assert tuple(dict.fromkeys(shape[1] for shape in shapes if len(shape) == 4)) == sides
 
 
+def test_a_large_mobilenet_has_the_sides_of_the_original():
+    # [Sandler18, Table 2]: 224 becomes 112 in the stem, then 56, 28, 14 and 7.
+    model = NETS["mobilenetv2"]((224, 224, 3), 10, width=2, large=True)
+    sides = {layer.output_shape[1] for layer in model.layers if len(layer.output_shape) == 4}
+    assert sides - {224} == {112, 56, 28, 14, 7}
+    assert model.count_params() == NETS["mobilenetv2"]((32, 32, 3), 10, width=2).count_params()
+
+
 def test_a_mobilenet_adds_where_a_block_keeps_side_and_channels():
     model = NETS["mobilenetv2"]((32, 32, 3), 10, width=8)
     # All blocks of a stage but its first: 1 + 2 + 3 + 2 + 2.
