@@ -16,7 +16,8 @@ def rank_sum_p_value(group: ArrayLike, others: ArrayLike, *, seed: int = 0) -> f
     """One-sided p-value of a rank-sum test: whether `group` (m,) lies above `others` (r,).
 
     Exact over all ways to divide the m + r scores, ties sharing their mean rank; of more than
-    100,000 ways 20,000 are drawn. Under exchangeability P(p <= a) <= a.
+    100,000 ways 20,000 are drawn. Under exchangeability P(p <= a) <= a. SciPy's permutation test
+    refuses a group of one model, which is what a judge often has; its exact one takes no ties.
 
     Raises:
         ValueError: A group is empty.
