@@ -43,11 +43,12 @@ def photos(folder: Path, train: int, test: int) -> None:
 @click.argument("model", type=PATH)
 @click.option("--epochs", type=click.IntRange(1), default=20, show_default=True)
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
-def train(folder: Path, model: Path, epochs: int, seed: int) -> None:
+@click.option("--net", type=click.Choice(["plain", "convnext"]), default="plain", show_default=True)
+def train(folder: Path, model: Path, epochs: int, seed: int, net: str) -> None:
     """Train a small net on the photos in FOLDER, and save it as MODEL, a .keras file."""
     tf.keras.utils.set_random_seed(seed)
     learn, test = (images(folder / part, seed) for part in ("train", "test"))
-    made = net(len(learn.class_names))
+    made = NETS[net](len(learn.class_names))
     made.compile(
         tf.keras.optimizers.Adam(
             tf.keras.optimizers.schedules.CosineDecay(LEARNING_RATE, epochs * len(learn))
@@ -68,7 +69,7 @@ def images(folder: Path, seed: int) -> tf.data.Dataset:
     )
 
 
-def net(classes: int) -> tf.keras.Model:
+def plain(classes: int) -> tf.keras.Model:
     """Return an untrained net of six convolutions, which takes grey levels from 0 to 255."""
     layers = tf.keras.layers
     inputs = tf.keras.Input((32, 32, 3))
@@ -82,6 +83,26 @@ def net(classes: int) -> tf.keras.Model:
         x = layers.MaxPooling2D()(x)
     x = layers.GlobalAveragePooling2D()(x)
     return tf.keras.Model(inputs, layers.Dense(classes, activation="softmax")(x))
+
+
+def convnext(classes: int) -> tf.keras.Model:
+    """Return an untrained net in the manner of ConvNeXt: depthwise, layer norm, wide GELU."""
+    layers = tf.keras.layers
+    inputs = tf.keras.Input((32, 32, 3))
+    x = layers.Rescaling(1 / 127.5, offset=-1.0)(inputs)
+    x = layers.RandomFlip("horizontal")(x)
+    for width in (32, 64, 128):
+        x = layers.Conv2D(width, 2, strides=2)(x)
+        for _ in range(2):
+            y = layers.DepthwiseConv2D(5, padding="same")(x)
+            y = layers.LayerNormalization(epsilon=1e-6)(y)
+            y = layers.Dense(2 * width, activation="gelu")(y)
+            x = layers.Add()([x, layers.Dense(width)(y)])
+    x = layers.LayerNormalization(epsilon=1e-6)(layers.GlobalAveragePooling2D()(x))
+    return tf.keras.Model(inputs, layers.Dense(classes, activation="softmax")(x))
+
+
+NETS = {"plain": plain, "convnext": convnext}
 
 
 if __name__ == "__main__":

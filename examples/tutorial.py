@@ -20,16 +20,16 @@ import click
 from benchmarks.harness import machine
 
 ROOT = Path(__file__).parents[1]
-ROWS = ROOT / "examples" / "results" / "tutorial.json"
+RESULTS = ROOT / "examples" / "results"
 FINGERPRINT = "protected/fingerprint.cemfp"
 # `examples` and `cemfp` are run as modules of this Python, so that no installation is in the way.
 COMMANDS = (
     "python -m examples.own_model photos photos",
-    "python -m examples.own_model train photos my_model.keras",
+    "python -m examples.own_model train photos my_model.keras --net {net}",
     "cemfp data photos --sheet photos.png",
     "cemfp protect my_model.keras --data photos --out protected --budget {budget}",
     "cemfp attack ftal --victim my_model.keras --scale 255 --data photos --out stolen/fine_tuned",
-    "python -m examples.own_model train photos stranger.keras --seed 1",
+    "python -m examples.own_model train photos stranger.keras --seed 1 --net {net}",
     f"cemfp verify {FINGERPRINT} stolen/fine_tuned",
     f"cemfp verify {FINGERPRINT} stranger.keras --scale 255",
     f"cemfp verify {FINGERPRINT} my_model.keras",
@@ -40,14 +40,20 @@ COMMANDS = (
 @click.command()
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Directory.")
 @click.option("--budget", default="20m", show_default=True, help="Of `cemfp protect`.")
-@click.option("--write", type=click.Path(path_type=Path), default=ROWS, help="File of the rows.")
-def main(out: Path, budget: str, write: Path) -> None:
+@click.option("--net", default="plain", show_default=True, help="Of `examples.own_model train`.")
+@click.option(
+    "--write",
+    type=click.Path(path_type=Path),
+    help="File of the rows.  [default: tutorial.json or tutorial_NET.json in examples/results]",
+)
+def main(out: Path, budget: str, net: str, write: Path | None) -> None:
     """Run the tutorial in a directory; a run that was stopped goes on where it was."""
+    write = write or RESULTS / ("tutorial.json" if net == "plain" else f"tutorial_{net}.json")
     out.mkdir(parents=True, exist_ok=True)
     kept = out / "rows.json"
     rows = json.loads(kept.read_bytes()) if kept.is_file() else []
     for command in COMMANDS[len(rows) :]:
-        rows.append(run(command.format(budget=budget), out))
+        rows.append(run(command.format(budget=budget, net=net), out))
         kept.write_text(json.dumps(rows))
     found = {
         "commit": output("git", "rev-parse", "HEAD").strip(),
