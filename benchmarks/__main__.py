@@ -23,7 +23,12 @@ RESULTS = Path(__file__).parent / "results"
 @click.command()
 @click.argument("names", nargs=-1, type=click.Choice(list(BENCHMARKS)), metavar="[NAME]...")
 @click.option("--quick", is_flag=True, help="Few rounds and models; prints and writes nothing.")
-def main(names: tuple[str, ...], quick: bool) -> None:
+@click.option(
+    "--machine",
+    default="",
+    help="Write NAME-MACHINE.json: rows of another machine stay beside the first one's.",
+)
+def main(names: tuple[str, ...], quick: bool, machine: str) -> None:
     """Measure speed and memory against named baselines; all benchmarks unless some are named."""
     facts = harness.machine()
     if not quick:
@@ -38,8 +43,8 @@ def main(names: tuple[str, ...], quick: bool) -> None:
         if not quick:
             RESULTS.mkdir(exist_ok=True)
             text = json.dumps({"machine": facts, "sections": results}, indent=2)
-            played = f"-{facts['played'].lower()}" if "played" in facts else ""
-            (RESULTS / f"{name}{played}.json").write_text(text + "\n")
+            parts = (name, machine, facts.get("played", "").lower())
+            (RESULTS / f"{'-'.join(filter(None, parts))}.json").write_text(text + "\n")
 
 
 def table(result: dict[str, Any]) -> str:

@@ -128,4 +128,5 @@ def test_every_room_has_its_place_and_no_module_lies_loose():
 def test_the_engine_knows_nothing_of_fingerprints():
     names = {name for path in (ROOT / "cemfp/engine").glob("*.py") for name in imported(path)}
     own = {name.split(".")[1] for name in names if name.startswith("cemfp.")}
-    assert own <= {"engine", "storage"}
+    # `numerics` has the speed of this machine: estimates scale with it.
+    assert own <= {"engine", "storage", "numerics"}

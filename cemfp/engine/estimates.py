@@ -21,13 +21,16 @@ MEASURED = "measured.json"
 class Mean(NamedTuple):
     """Means over `n` finished jobs of one sort: seconds, bytes on disk, floating-point operations.
 
-    Times are wall times of one job on its share of the cores.
+    Times are wall times of one job on its share of the cores. `speed` is what the probe of
+    `numerics.precision.speed` gave on the machine that made them, in operations per second of a
+    core; 0 is this machine, or one that nobody asked.
     """
 
     n: int
     seconds: float
     size: float
     flops: float
+    speed: float = 0.0
 
     def scaled(self, work: float) -> float:
         """Return the seconds that a job of `work` operations takes at this sort's rate."""
@@ -35,7 +38,11 @@ class Mean(NamedTuple):
 
 
 class Estimates:
-    """Seconds and bytes of jobs: as measured in this store, else as in the committed file."""
+    """Seconds and bytes of jobs: as measured in this store, else as in the committed file.
+
+    The file's times are of another machine: where its speed is known they are scaled by that of
+    this one. What no machine measured, but has its arithmetic counted, takes that at this speed.
+    """
 
     def __init__(self, store: Store, jobs: Iterable[Job]) -> None:
         self._found: dict[str, list[tuple[Job, float, float]]] = defaultdict(list)
@@ -60,9 +67,12 @@ class Estimates:
         return {sort: mean for sort, mean in found.items() if mean is not None}
 
     def seconds(self, job: Job) -> float | None:
-        """Return the seconds that `job` will take; None if nothing like it was ever measured."""
-        mean = self._mean(job.sort())
-        return None if mean is None else mean.scaled(job.flops())
+        """Return the seconds that `job` will take; None if nothing is known of its like."""
+        mean, work = self._mean(job.sort()), job.flops()
+        if mean is None:
+            return work / _speed() if work else None
+        elsewhere = mean.speed / _speed() if mean.speed and work else 1.0
+        return mean.scaled(work) * elsewhere
 
     def size(self, job: Job) -> float:
         """Return the bytes that the job's result will take; 0 where nothing is known."""
@@ -81,6 +91,12 @@ def _mean_of(rows: list[tuple[Job, float, float]]) -> Mean:
     return Mean(len(rows), *(round(sum(column) / len(rows), 3) for column in columns))
 
 
+def _speed() -> float:
+    from cemfp.numerics.precision import speed  # TensorFlow, which counting arithmetic needs too
+
+    return speed()
+
+
 @functools.lru_cache(maxsize=1)
 def committed() -> dict[str, Mean]:
     """Return the means that the package was shipped with."""
@@ -93,6 +109,7 @@ def save_rates(jobs: Iterable[Job], store: Store, path: Path) -> None:
     """Add what `store` measured of `jobs` and of all they need to the file at `path`."""
     known = read_json(path)["sorts"] if path.is_file() else {}
     measured = Estimates(store, plan(jobs)).means()
-    sorts = known | {sort: mean._asdict() for sort, mean in measured.items()}
+    here = round(_speed())
+    sorts = known | {sort: mean._replace(speed=here)._asdict() for sort, mean in measured.items()}
     row = {"processor": processor(), "sorts": dict(sorted(sorts.items()))}
     write_atomic(path, (json.dumps(row, indent=1) + "\n").encode())

@@ -1,5 +1,7 @@
 """The plan of a study: counts, times, arithmetic."""
 
+import json
+
 import pytest
 
 from cemfp.engine import estimates
@@ -62,6 +64,23 @@ def test_time_scales_with_the_arithmetic():
     assert Mean(3, 10.0, 0.0, 0.0).scaled(6e12) == 10.0
 
 
+def test_what_nobody_measured_takes_its_arithmetic_at_the_probed_speed(store, monkeypatch):
+    monkeypatch.setattr(estimates, "_speed", lambda: 1e11)
+    monkeypatch.setattr(estimates, "committed", dict)
+    job = training(images=100)
+    assert Estimates(store, []).seconds(job) == pytest.approx(job.flops() / 1e11)
+    assert Estimates(store, []).seconds(Report((Train(1),))) is None  # no arithmetic is counted
+
+
+@pytest.mark.parametrize(("speed", "expected"), [(2e11, 20.0), (5e10, 5.0), (0.0, 10.0)])
+def test_times_of_a_machine_of_known_speed_are_scaled(store, monkeypatch, speed, expected):
+    job = training(images=100)
+    measured = {job.sort(): Mean(3, 10.0, 0.0, job.flops(), speed)}
+    monkeypatch.setattr(estimates, "_speed", lambda: 1e11)
+    monkeypatch.setattr(estimates, "committed", lambda: measured)
+    assert Estimates(store, []).seconds(job) == pytest.approx(expected)
+
+
 def test_forward_pass_of_a_net_worked_by_hand():
     # VGG of width w on 8 x 8 x 1 would pool below one pixel; ResNet of depth 8, width 8 on digits:
     # 8x8 places: stem 9*1*8, two convolutions 9*8*8; at 4x4: 9*8*16 + 9*16*16, shortcut 8*16;
@@ -94,7 +113,9 @@ def test_sorts_tell_nets_and_data_apart():
 def test_rates_are_kept_and_read_again(store, tmp_path, monkeypatch):
     obtain(Train(1, seconds=0.2), store)
     path = tmp_path / "measured.json"
+    monkeypatch.setattr(estimates, "_speed", lambda: 1e11)
     save_rates([Train(1)], store, path)
+    assert json.loads(path.read_bytes())["sorts"][Train(1).sort()]["speed"] == 1e11
     monkeypatch.setattr(estimates.resources, "files", lambda package: tmp_path)
     estimates.committed.cache_clear()
     try:

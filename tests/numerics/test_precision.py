@@ -86,3 +86,14 @@ def test_the_former_policy_comes_back_after_use_and_after_an_error():
     with pytest.raises(RuntimeError, match="inside"), precision.policy("mixed_bfloat16"):
         raise RuntimeError("inside")
     assert current() == "float32"
+
+
+def test_the_speed_is_the_probes_work_over_its_time(no_memory, monkeypatch):
+    monkeypatch.setattr(precision, "_seconds", lambda dtype: 0.5)
+    monkeypatch.setattr(precision.os, "cpu_count", lambda: 4)
+    precision.speed.cache_clear()
+    try:
+        # Four convolutions of 64 images of 32 x 32 places, 9 * 16 * 16 multiplications each.
+        assert precision.speed() == 4 * 2 * 64 * 32 * 32 * 9 * 16 * 16 / 0.5 / 4
+    finally:
+        precision.speed.cache_clear()
