@@ -20,12 +20,17 @@ from cemfp.jobs.score import summarize
 from cemfp.models import kept
 from cemfp.models.classifier import Classifier
 from cemfp.numerics import metrics
+from experiments.jobs.verdicts import judge_answers
 from experiments.runner import RESULTS, fingerprint_path
 
 TABLES = ("cifar10_roc", "cifar10_thresholds")
+VERDICTS, OF = "verdicts", TABLES[0]  # verdicts over models, and whose answers they judge
 # Two processors may differ about two labels whose logits differ by less.
 CLOSE = 1e-3
 EQUAL = 1e-9
+# Verdicts come out of fits, which end where they are good enough; a share of all random splits may
+# differ by a few tests.
+EQUAL_FIT, EQUAL_SHARE = 1e-4, 0.01
 
 
 @dataclasses.dataclass
@@ -63,6 +68,7 @@ def check(results: Path = RESULTS) -> Found:
                 if "decision" in row:
                     where = f"{directory.name}/{table}, {name}"
                     _check_row(row, fingerprint_path(directory, table, name), where, nets, found)
+        _check_verdicts(directory, found)
     return found
 
 
@@ -105,6 +111,26 @@ def _check_row(row: dict[str, Any], path: Path, where: str, nets: _Nets, found: 
             found.differences.append(f"{where}: {name} is {number}, committed {committed}")
 
 
+def _check_verdicts(directory: Path, found: Found) -> None:
+    """Judge the committed answers again, where their fingerprint is committed, too."""
+    path = directory / f"{VERDICTS}.json"
+    if not path.is_file():
+        return
+    answered = json.loads((directory / f"{OF}.json").read_bytes())
+    for name, committed in json.loads(path.read_bytes()).items():
+        made = fingerprint_path(directory, OF, name)
+        if "shares" not in committed or not _is_of_cem(committed) or not made.is_file():
+            continue
+        found.rows += 1
+        fingerprint = Fingerprint.load(made)
+        again = json.loads(json.dumps(judge_answers(answered[name], fingerprint)))
+        for place, number, there in _numbers(again, committed):
+            tolerance = EQUAL_SHARE if place.startswith(".splits.") else EQUAL_FIT
+            if not _equal(number, there, tolerance):
+                where = f"{directory.name}/{VERDICTS}, {name}"
+                found.differences.append(f"{where}: {place} is {number}, committed {there}")
+
+
 def _is_of_cem(row: dict[str, Any]) -> bool:
     return bool(row["fingerprint"]["method"] == "cem")
 
@@ -144,7 +170,7 @@ def _numbers(again: Any, committed: Any, name: str = "") -> Iterator[tuple[str, 
         yield name, again, committed
 
 
-def _equal(number: Any, committed: Any) -> bool:
+def _equal(number: Any, committed: Any, tolerance: float = EQUAL) -> bool:
     if isinstance(number, float) and isinstance(committed, int | float):
-        return math.isclose(number, committed, abs_tol=EQUAL)
+        return math.isclose(number, committed, abs_tol=tolerance)
     return bool(number == committed)
