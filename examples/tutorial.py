@@ -81,13 +81,15 @@ def run(command: str, place: Path) -> dict[str, Any]:
         check=False,
     )
     seconds = time.monotonic() - began
-    click.echo(f"{done.stdout}status {done.returncode}, {seconds:.0f} s, load before {load:.1f}")
+    # Nobody needs to know where this machine keeps it.
+    printed = done.stdout.replace(f"{place.resolve()}/", "")
+    click.echo(f"{printed}status {done.returncode}, {seconds:.0f} s, load before {load:.1f}")
     return {
         "command": command,
         "status": done.returncode,
         "seconds": round(seconds, 1),
         "load_before": round(load, 2),
-        "output": done.stdout.splitlines(),
+        "output": printed.splitlines(),
     }
 
 

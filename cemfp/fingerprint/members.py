@@ -24,7 +24,7 @@ def shown(x: tf.Tensor, shift: int, noise: float, seed: tf.Tensor) -> tf.Tensor:
         x = augment(padded, x.shape[1], flip=False, seed=seed + tf.constant([0, 15_485_863]))
     if noise:
         own = seed + tf.constant([0, 32_452_843])
-        x += tf.random.stateless_normal(tf.shape(x), own, stddev=noise)
+        x = x + tf.random.stateless_normal(tf.shape(x), own, stddev=noise)  # x may be a variable
     return x
 
 

@@ -313,8 +313,11 @@ def test_a_twin_is_a_member_of_its_own(models: Models, images: np.ndarray) -> No
     assert models.surrogates[0].weights_sha256 == before
 
 
-def test_transforms_move_images_within_the_ball(models: Models, images: np.ndarray) -> None:
-    method = cem.CEM(epsilon=0.1, steps=4, learning_rate=0.05, shift=1, noise=0.01)
+@pytest.mark.parametrize(("shift", "noise"), [(1, 0.0), (0, 0.01), (1, 0.01)])
+def test_transforms_move_images_within_the_ball(
+    models: Models, images: np.ndarray, shift: int, noise: float
+) -> None:
+    method = cem.CEM(epsilon=0.1, steps=4, learning_rate=0.05, shift=shift, noise=noise)
     made = method(images, models, seed=0)
     assert 0 < np.abs(made - images).max() <= 0.1 + 1e-6
     np.testing.assert_array_equal(made, method(images, models, seed=0))
