@@ -26,6 +26,9 @@ PATH, SLOWEST = 6.0, 5e-4
 # Steps of PGD in each step of a thief's adversarial training, and its radius.
 ADVERSARIAL_STEPS, ADVERSARIAL_RADIUS = 3, 2 / 255
 SEEDS_APART = 10_000
+# Each step moves what the nets see by up to so many pixels of a side: the answers of copies then
+# depend less on where things are, and independent nets give them less often.
+SIDES_PER_SHIFT = 16
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,6 +112,7 @@ class Owner:
             steps=steps,
             learning_rate=max(SLOWEST, PATH * radius / steps),
             members_per_step=MEMBERS,
+            shift=min(size_of(self.data)[0][:2]) // SIDES_PER_SHIFT,
         )
         count = CANDIDATES_FOR_EACH * self.size
         candidates = MakeCandidates(
