@@ -134,7 +134,12 @@ def test_an_end_that_compiled_code_made_an_error_of(
             raise SystemError("returned a result with an exception set") from error
 
     monkeypatch.setattr("cemfp.training.from_scratch.train_classifier", train_classifier)
-    result = run("train", "--data", "digits", "--out", tmp_path / "net")
+    # A shell starts its background jobs with interrupts ignored, and children inherit that.
+    former = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        result = run("train", "--data", "digits", "--out", tmp_path / "net")
+    finally:
+        signal.signal(signal.SIGINT, former)
     assert result.exit_code == status
     assert result.stderr == f"{word}: what was not finished is not kept.\n"
 
