@@ -12,6 +12,7 @@ from cemfp.engine.jobs import obtain
 from cemfp.jobs.source import identity
 from cemfp.jobs.start import KeepStart
 from cemfp.jobs.train import LabelImages
+from cemfp.jobs.zoo import Group
 from cemfp.models.classifier import Classifier
 from cemfp.models.roles import Role
 from cemfp.owner.jobs import Owner
@@ -136,3 +137,10 @@ def test_what_is_not_there_is_said_before_anything_is_trained(
     result = CliRunner().invoke(main, given)
     assert result.exit_code == 2 and said in result.stderr
     assert not (tmp_path / "out" / "fingerprint.cemfp").exists()
+
+
+@pytest.mark.parametrize(("data", "shift"), [("digits", 0), ("cifar10", 2)])
+def test_fingerprints_are_made_under_shifts_of_a_sixteenth_of_a_side(owner, data, shift):
+    there = dataclasses.replace(owner, data=data)
+    made = there.fingerprint(Group((), ()), 8 / 255, 60)
+    assert made.candidates.method.shift == shift
