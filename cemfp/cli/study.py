@@ -142,7 +142,8 @@ def keep(profile_name: str, uri: str) -> None:
 def check() -> None:
     """Compute the central tables again from committed nets, fingerprints and answers.
 
-    And the verdicts over models from the answers that they are about. Needs neither data nor training. Exit status 1: a committed number is another.
+    And the verdicts over models from the answers that they are about. Needs neither data nor
+    training. Exit status 1: a committed number is another.
 
     
     Example: cemfp study check
