@@ -32,7 +32,7 @@ KEPT = "summary.json"
 
 
 @click.command()
-@click.option("--images", type=click.IntRange(8), default=160, show_default=True, help="Per class.")
+@click.option("--images", type=click.IntRange(8), default=48, show_default=True, help="Per class.")
 @click.option("--budget", default="30m", show_default=True, help="Of `cemfp protect`.")
 @click.option("--out", type=click.Path(path_type=Path), help="Directory.  [default: a scratch one]")
 @click.option("--write", type=click.Path(path_type=Path), help="Write the row to this file, too.")
@@ -59,7 +59,7 @@ def measure(place: Path, images: int, budget: str) -> dict[str, Any]:
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     protect = (
         "protect model.keras --data photos --start start.h5 --out protected "
-        f"--budget {budget} --inputs 30"
+        f"--budget {budget} --inputs 20"
     )
     began = time.monotonic()
     command = [sys.executable, "-m", "cemfp", *protect.split()]
