@@ -88,7 +88,7 @@ def _names(ctx: click.Context, param: click.Parameter, text: str | None) -> tupl
 @click.option(
     "--inputs",
     type=click.IntRange(1),
-    default=50,
+    default=100,
     show_default=True,
     help="Inputs of the fingerprint.",
 )

@@ -57,7 +57,7 @@ class Wish:
     surrogates: int | None = None
     references: int | None = None
     epsilon: float | None = None
-    inputs: int = 50
+    inputs: int = 100
     seed: int = 0
     convention: Convention | None = None
     unlabelled: str = ""
