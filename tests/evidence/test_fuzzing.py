@@ -49,4 +49,5 @@ def test_a_parser_that_fails_otherwise_or_grows_is_found(targets):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", PARSERS)
 def test_for_longer(targets, name):
-    fuzzing.run(targets[name], 1_000, 2)
+    # All other parsers read a part of a bundle: one costs as much as many of theirs.
+    fuzzing.run(targets[name], 200 if name == "bundle" else 1_000, 2)
