@@ -88,6 +88,41 @@ def test_onnx_of_another_shape_says_so(tmp_path):
         open_suspect(path, **FITTING)
 
 
+def convolution(path, shape, channels, *, last=False):
+    """A 1 x 1 convolution and the mean over places; returns its kernel (channels, classes)."""
+    nodes = [make.make_node("Transpose", ["x"], ["turned"], perm=[0, 3, 1, 2])] if last else []
+    nodes += [
+        make.make_node("Conv", ["turned" if last else "x", "kernel"], ["maps"]),
+        make.make_node("ReduceMean", ["maps"], ["scores"], axes=[2, 3], keepdims=0),
+    ]
+    kernel = RNG.normal(size=(CLASSES, channels, 1, 1)).astype(np.float32)
+    graph = make.make_graph(
+        nodes,
+        "net",
+        [make.make_tensor_value_info("x", T.FLOAT, shape)],
+        [make.make_tensor_value_info("scores", T.FLOAT, ["n", CLASSES])],
+        [onnx.numpy_helper.from_array(kernel, "kernel")],
+    )
+    opset = [make.make_opsetid("", 13)]
+    onnx.save(make.make_model(graph, opset_imports=opset, ir_version=8), path)
+    return kernel[..., 0, 0].T
+
+
+@pytest.mark.parametrize("last", [False, True])
+def test_onnx_of_open_sides_is_tried(tmp_path, last):
+    path = str(tmp_path / "open.onnx")
+    kernel = convolution(path, ["n", "a", "b", "c"], 1, last=last)
+    suspect = open_suspect(path, **FITTING)
+    np.testing.assert_allclose(suspect(IMAGES), IMAGES.mean((1, 2)) @ kernel, atol=1e-5)
+
+
+def test_onnx_whose_channels_may_be_first_or_last_is_refused(tmp_path):
+    path = str(tmp_path / "cube.onnx")
+    convolution(path, ["n", 3, 3, 3], 3)
+    with pytest.raises(SuspectError, match="of 3 x 3 x 3 may have them in either place"):
+        open_suspect(path, input_shape=(3, 3, 3), classes=CLASSES)
+
+
 def test_another_size_is_resized_to(tmp_path):
     from cemfp.suspects import Resize
 

@@ -122,7 +122,6 @@ def load_onnx(path: Path, settings: dict[str, Any]) -> Any:
     shape = [side if isinstance(side, int) and side > 0 else None for side in given.shape]
     if len(shape) != 4:
         raise ValueError(f"an input (n, h, w, c) or (n, c, h, w) is expected, not {given.shape}")
-    first = _channels_first(shape, settings["input_shape"])
     outputs = session.get_outputs()
     name = _choose({o.name: len(o.shape or [0, 0]) for o in outputs}, settings.get("output"))
     width = next(o.shape for o in outputs if o.name == name)
@@ -132,7 +131,7 @@ def load_onnx(path: Path, settings: dict[str, Any]) -> Any:
         raise ValueError(f"an input of numbers is expected, not {given.type}")
     batch = shape[0]
 
-    def answer(images: np.ndarray) -> Any:
+    def answer(images: np.ndarray, first: bool) -> Any:
         """Run the graph, on as many images as it insists on."""
         count = len(images)
         turned = np.moveaxis(images, 3, 1) if first else images
@@ -143,8 +142,10 @@ def load_onnx(path: Path, settings: dict[str, Any]) -> Any:
         # scikit-learn's converter answers an object of scores for each image.
         return [list(r.values()) for r in rows] if _are_objects(rows) else rows
 
+    probe = np.zeros((1, *settings["input_shape"]), np.float32)
+    first = _channels_first(shape, settings["input_shape"], lambda way: answer(probe, way))
     size = [shape[2], shape[3], shape[1]] if first else shape[1:]
-    return _Facts(answer, size, classes, _onnx_names(session), batch)
+    return _Facts(lambda images: answer(images, first), size, classes, _onnx_names(session), batch)
 
 
 _ONNX_TYPES = {
@@ -168,14 +169,33 @@ def _onnx_names(session: Any) -> list[str]:
     return [str(name) for name in found] if isinstance(found, list) else []
 
 
-def _channels_first(shape: list[int | None], asked: list[int]) -> bool:
-    """Whether an input's second side, not its last, is the channels."""
+def _channels_first(
+    shape: list[int | None], asked: list[int], run: Callable[[bool], object]
+) -> bool:
+    """Whether an input's second side, not its last, is the channels.
+
+    Args:
+        shape: Of the input (n, ., ., .); None is open.
+        asked: (h, w, c) of the images.
+        run: Asks the graph about an image whose channels are put first, or else last.
+    """
     if shape[1] in CHANNELS and shape[3] not in CHANNELS:
         return True
     if shape[3] in CHANNELS and shape[1] not in CHANNELS:
         return False
-    # Open sides, or images as small as their channels are many: last only if nothing else fits.
-    return shape[1] in (None, asked[2]) or shape[3] not in (None, asked[2])
+    ways = [first for first, side in ((True, 1), (False, 3)) if shape[side] in (None, asked[2])]
+    if len(ways) < 2:
+        return ways != [False]
+    if None not in shape[1:]:
+        raise ValueError(
+            "an input whose channels are first or last is expected, this of "
+            f"{' x '.join(map(str, shape[1:]))} may have them in either place"
+        )
+    try:
+        run(True)
+    except Exception:  # onnxruntime has no common class for what a graph refuses
+        return False
+    return True
 
 
 def _choose(ranks: dict[str, int | None], wanted: str | None) -> str:
