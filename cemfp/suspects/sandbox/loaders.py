@@ -193,7 +193,7 @@ def _channels_first(
         )
     try:
         run(True)
-    except Exception:  # onnxruntime has no common class for what a graph refuses
+    except Exception:  # noqa: BLE001 - onnxruntime has no common class for what a graph refuses
         return False
     return True
 
