@@ -59,7 +59,7 @@ def main(out: Path, budget: str, net: str, write: Path | None) -> None:
         "commit": output("git", "rev-parse", "HEAD").strip(),
         "machine": machine(),
         "commands": rows,
-        "summary": json.loads((out / "protected" / "summary.json").read_bytes()),
+        "summary": json.loads(nowhere((out / "protected" / "summary.json").read_text(), out)),
     }
     write.parent.mkdir(parents=True, exist_ok=True)
     write.write_text(json.dumps(found, indent=1) + "\n")
@@ -81,8 +81,7 @@ def run(command: str, place: Path) -> dict[str, Any]:
         check=False,
     )
     seconds = time.monotonic() - began
-    # Nobody needs to know where this machine keeps it.
-    printed = done.stdout.replace(f"{place.resolve()}/", "")
+    printed = nowhere(done.stdout, place)
     click.echo(f"{printed}status {done.returncode}, {seconds:.0f} s, load before {load:.1f}")
     return {
         "command": command,
@@ -91,6 +90,11 @@ def run(command: str, place: Path) -> dict[str, Any]:
         "load_before": round(load, 2),
         "output": printed.splitlines(),
     }
+
+
+def nowhere(text: str, place: Path) -> str:
+    """Return `text` without the folder: nobody needs to know where this machine keeps it."""
+    return text.replace(f"{place.resolve()}/", "")
 
 
 def output(*command: str) -> str:
