@@ -1,6 +1,6 @@
 """`cemfp protect` on large images: `python -m benchmarks.large --write FILE`.
 
-Keras' own MobileNetV2 at 224 pixels, the narrow one, trained for two passes over few pictures,
+Keras' own MobileNetV2 at 224 pixels, the narrow one, trained for some passes over few pictures,
 begins at weights that were trained on other classes here: no public ones are downloaded. The
 pictures are CIFAR-10's, enlarged: they stand in for photographs, and only the cost is of interest.
 """
@@ -25,7 +25,7 @@ from PIL import Image
 from benchmarks.harness import machine
 from cemfp.data import load
 
-SIDE, ALPHA, BATCH, EPOCHS, LEARNING_RATE = 224, 0.35, 16, 2, 1e-3
+SIDE, ALPHA, BATCH, EPOCHS, LEARNING_RATE = 224, 0.35, 16, 15, 1e-3
 STARTING, OWN = ("bird", "cat", "deer", "dog", "ship", "truck"), ("airplane", "automobile", "frog")
 TEST = 40  # pictures of each class
 KEPT = "summary.json"

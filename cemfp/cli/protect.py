@@ -77,6 +77,15 @@ def _names(ctx: click.Context, param: click.Parameter, text: str | None) -> tupl
     help="Images without labels, such as a thief collects: every second copy learns what MODEL "
     "answers to them.",
 )
+@click.option(
+    "--independent",
+    "independents",
+    type=click.Path(exists=True),
+    multiple=True,
+    metavar="FILE",
+    help="A net of your own, trained like MODEL with another seed, which copied nothing: it sets "
+    "the threshold with the others. Several are better.",
+)
 @click.option("--surrogates", type=click.IntRange(2), help="Copies that are trained in all.")
 @click.option("--references", type=click.IntRange(2), help="Independent nets, the same.")
 @click.option(

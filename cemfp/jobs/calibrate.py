@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from cemfp.engine.jobs import Job, Progress
 from cemfp.fingerprint.artifact import Fingerprint
 from cemfp.jobs.fingerprint import FINGERPRINT, NOTHING, ROWS, MakeFingerprint, load_classifiers
+from cemfp.jobs.source import OwnIndependent
 from cemfp.jobs.zoo import Group
 from cemfp.storage.files import read_json, write_atomic
 from cemfp.storage.store import Store
@@ -23,6 +24,7 @@ class CalibrateFingerprint(Job):
     Attributes:
         fingerprint: What to ask.
         calibration: Whom.
+        independents: Further references, which the owner trained himself.
     """
 
     kind: ClassVar[str] = "calibrate"
@@ -31,6 +33,9 @@ class CalibrateFingerprint(Job):
 
     fingerprint: MakeFingerprint
     calibration: Group
+    independents: tuple[OwnIndependent, ...] = dataclasses.field(
+        default=(), metadata={"omit_default": True}
+    )
 
     def label(self) -> str:
         """Short name for people."""
@@ -53,7 +58,10 @@ class CalibrateFingerprint(Job):
         fingerprint = Fingerprint.load(made / FINGERPRINT)
         surrogates, references = (
             load_classifiers(store, jobs)
-            for jobs in (self.calibration.surrogates, self.calibration.references)
+            for jobs in (
+                self.calibration.surrogates,
+                (*self.calibration.references, *self.independents),
+            )
         )
         try:
             calibrated = calibrate(fingerprint, surrogates, references)

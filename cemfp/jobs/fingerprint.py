@@ -204,7 +204,7 @@ def read_rows(store: Store, job: Job) -> dict[str, Any]:
     return json.loads((store.get(job.key()) / ROWS).read_bytes())
 
 
-def load_classifiers(store: Store, jobs: Sequence[AnySource]) -> list[Any]:
+def load_classifiers(store: Store, jobs: Sequence[Job]) -> list[Any]:
     """Return the classifiers that `jobs` trained; of a source that only answers, the asked one."""
     return [_load(store.get(job.key())) for job in jobs]
 

@@ -103,6 +103,33 @@ class Asking:
         return open_suspect(self.spec, input_shape=shape, classes=self.classes, convention=fed)
 
 
+@dataclasses.dataclass(frozen=True)
+class OwnIndependent(Job):
+    """Keep a net that the owner trained as the model was, but that copied nothing.
+
+    Attributes:
+        spec: Its path. Not part of the identity.
+        sha256: Hash of what is there.
+        convention: How it wants its images.
+    """
+
+    kind: ClassVar[str] = "own-independent"
+    heavy: ClassVar[bool] = False
+
+    spec: str = dataclasses.field(metadata={"identity": False})
+    sha256: str
+    convention: Convention = UNIT
+
+    def label(self) -> str:
+        """Short name for people."""
+        return f"independent net {Path(self.spec).name}"
+
+    def run(self, store: Store, out: Path, progress: Progress) -> None:
+        """Save it as a classifier directory, for calibration."""
+        del store, progress
+        open_own(Path(self.spec), self.convention, Role.CALIBRATION).save(out)
+
+
 def load_source(directory: Path) -> Classifier | AskedSource:
     """Return what `OwnSource`, or a training, left in `directory`."""
     if not (directory / ASKED).is_file():
@@ -113,8 +140,13 @@ def load_source(directory: Path) -> Classifier | AskedSource:
     return Asking(**facts).open()
 
 
-def open_own(path: Path, convention: Convention) -> Classifier:
-    """Open the owner's own Keras file, or a classifier directory, as the source.
+def open_own(path: Path, convention: Convention, role: Role = Role.SOURCE) -> Classifier:
+    """Open the owner's own Keras file, or a classifier directory.
+
+    Args:
+        path: Where it is.
+        convention: How a Keras file wants its images.
+        role: The source's, or an independent net's.
 
     Raises:
         ClassifierError: It is none.
@@ -122,11 +154,12 @@ def open_own(path: Path, convention: Convention) -> Classifier:
     """
     if (path / CONFIG).is_file():
         made = Classifier.load(path)
-        require_roles([made], [Role.SOURCE], "the model to protect")
+        what = "the model to protect" if role == Role.SOURCE else "an independent net"
+        require_roles([made], [role], what)
         return made
     file = path / KERAS_FILE if path.is_dir() else path
     made = Classifier.from_keras(file, **dataclasses.asdict(convention))
-    return made.with_role(Role.SOURCE, Origin.SOURCE)
+    return made.with_role(role, Origin.SOURCE if role == Role.SOURCE else Origin.REFERENCE)
 
 
 def identity(spec: str) -> str:

@@ -10,7 +10,7 @@ from cemfp.jobs.calibrate import CalibrateFingerprint
 from cemfp.jobs.cost import size_of
 from cemfp.jobs.fingerprint import MakeCandidates, MakeFingerprint
 from cemfp.jobs.remove import RemoveFingerprint
-from cemfp.jobs.source import OwnSource
+from cemfp.jobs.source import OwnIndependent, OwnSource
 from cemfp.jobs.start import KeepStart
 from cemfp.jobs.train import Net, TrainNet
 from cemfp.jobs.zoo import FIRST_SEED, REFERENCE_OFFSET, Group
@@ -46,6 +46,7 @@ class Owner:
         unlabelled: Name of images that the source labels for every second surrogate; empty for
             none.
         start: Public weights that surrogates and references start from; None for fresh ones.
+        independents: Nets of the owner's own that copied nothing; they set the threshold, too.
     """
 
     source: OwnSource
@@ -57,6 +58,7 @@ class Owner:
     seed: int = 0
     unlabelled: str = ""
     start: KeepStart | None = None
+    independents: tuple[OwnIndependent, ...] = ()
 
     def surrogates(self, role: Role, count: int, epochs: int) -> tuple[TrainNet, ...]:
         """Return trainings on the source's answers: to its training images, or others in turn."""
@@ -195,7 +197,7 @@ class Protection:
     def calibrated(self, radius: float) -> CalibrateFingerprint:
         """The fingerprint of a radius with its threshold."""
         made = self.owner.fingerprint(self.defender, radius, self.plan.steps)
-        return CalibrateFingerprint(made, self.calibration)
+        return CalibrateFingerprint(made, self.calibration, self.owner.independents)
 
     @property
     def nets(self) -> Sequence[TrainNet]:

@@ -6,10 +6,11 @@ import dataclasses
 from pathlib import Path
 
 from cemfp.data import Dataset, DataSpec, job_name, load
-from cemfp.jobs.source import OwnSource, identity, open_own
-from cemfp.models.classifier import Classifier
+from cemfp.jobs.source import OwnIndependent, OwnSource, identity, open_own
+from cemfp.models.classifier import Classifier, ClassifierError
 from cemfp.models.convention import UNIT, Convention
 from cemfp.models.directory import CONFIG, KERAS_FILE
+from cemfp.models.roles import Role
 from cemfp.models.source import Source
 from cemfp.owner.probe import ASKED, ASKED_OF_OWN, Probed, probe
 from cemfp.storage.store import Store
@@ -70,6 +71,37 @@ def open_source(
     count = ASKED_OF_OWN if white else ASKED
     found = probe(spec, open_as, load(data), given, count)
     return dataclasses.replace(job, convention=found.convention), found
+
+
+def open_independent(spec: str, dataset: Dataset, source: OwnSource) -> OwnIndependent:
+    """Open a net that the owner trained himself, and find out how it wants its images.
+
+    Args:
+        spec: `.keras` file, or a classifier directory of the role `calibration`.
+        dataset: What it was trained for.
+        source: The model to protect, which it must not be.
+
+    Raises:
+        ClassifierError: It is neither, or the model to protect.
+        NotItsTask: It is right on hardly more than chance.
+        RoleError: The directory says that it is for something else.
+    """
+    path = Path(spec)
+    if not is_white_box(spec):
+        raise ClassifierError(
+            "expected a .keras file or a classifier directory as an independent net. Received: "
+            f"{spec}"
+        )
+    if identity(spec) == source.sha256:
+        raise ClassifierError(
+            "expected independent nets, trained again with other seeds. Received: "
+            f"{spec}, the model to protect"
+        )
+    given = UNIT if (path / CONFIG).is_file() else None
+    found = probe(
+        spec, lambda chosen: open_own(path, chosen, Role.CALIBRATION), dataset, given, ASKED_OF_OWN
+    )
+    return OwnIndependent(str(path.absolute()), identity(spec), found.convention)
 
 
 def open_white_box(

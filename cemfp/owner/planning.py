@@ -20,7 +20,7 @@ from cemfp.models.source import Source
 from cemfp.models.start import read_start, share_of
 from cemfp.owner import means
 from cemfp.owner.jobs import CANDIDATES_FOR_EACH, Owner, Protection, shown
-from cemfp.owner.opening import open_source
+from cemfp.owner.opening import open_independent, open_source
 from cemfp.owner.rates import measure
 from cemfp.owner.schedule import ENOUGH_STARTED, ENOUGH_STEPS, Schedule, schedule
 from cemfp.storage.files import read_json, write_atomic
@@ -48,6 +48,7 @@ class Wish:
         convention: How the model wants its images; None finds out.
         unlabelled: Name of images without labels, for thieves of other pictures; empty for none.
         start: File of public weights that the model started from; see `models.start`.
+        independents: `.keras` files of nets that were trained like the model, with other seeds.
     """
 
     model: str
@@ -62,6 +63,7 @@ class Wish:
     convention: Convention | None = None
     unlabelled: str = ""
     start: str = ""
+    independents: tuple[str, ...] = ()
 
 
 def plan_protection(
@@ -77,7 +79,7 @@ def plan_protection(
         keep: Whether to write the plan.
 
     Raises:
-        NotItsTask: The model is right on hardly more than chance.
+        NotItsTask: The model, or a net of `independents`, is right on hardly more than chance.
         BudgetError: The budget is too small.
     """
     dataset = load(wish.data)
@@ -112,8 +114,18 @@ def _owner(wish: Wish, job: OwnSource, source: Source, dataset: Dataset) -> Owne
         place = Path(wish.start).absolute()
         read_start(place)
         start = KeepStart(str(place), identity(wish.start))
-    other, rest = means.usual_net(dataset), (wish.inputs, wish.seed, wish.unlabelled, start)
-    return Owner(job, wish.data, nets, other, recipe, *rest)
+    return Owner(
+        source=job,
+        data=wish.data,
+        nets=nets,
+        other=means.usual_net(dataset),
+        recipe=recipe,
+        size=wish.inputs,
+        seed=wish.seed,
+        unlabelled=wish.unlabelled,
+        start=start,
+        independents=tuple(open_independent(name, dataset, job) for name in wish.independents),
+    )
 
 
 def _begin(start: KeepStart, owner: Owner, dataset: Dataset, store: Store) -> str:
@@ -168,6 +180,7 @@ def _plan(wish: Wish, owner: Owner, out: Path, store: Store, say: Say, keep: boo
 
 def _identity(wish: Wish, owner: Owner) -> dict[str, Any]:
     """Return what a plan depends on."""
+    independents = [one.sha256 for one in owner.independents]
     own = ("budget", "surrogates", "references", "epsilon")
     return {
         "source": owner.source.key(),
@@ -179,6 +192,7 @@ def _identity(wish: Wish, owner: Owner) -> dict[str, Any]:
         "unlabelled": owner.unlabelled,
         "start": None if owner.start is None else owner.start.sha256,
         **{name: getattr(wish, name) for name in own},
+        **({"independents": independents} if independents else {}),
     }
 
 
@@ -194,6 +208,8 @@ def lines(plan: Schedule, owner: Owner, dataset: Dataset) -> Sequence[str]:
         f"      thefts {', '.join(plan.thefts)}",
         f"      about {duration(plan.seconds)} and {plan.disk / 2**20:.0f} MiB",
     ]
+    if owner.independents:
+        found.append(f"      {len(owner.independents)} nets of your own set its threshold, too")
     if owner.unlabelled:
         found.append(
             f"      every second copy learns from {len(load(owner.unlabelled).train)} images "

@@ -156,7 +156,7 @@ def protect(
         progress: Whether to show progress on standard error.
         unlabelled: Folder of images without labels, from which every second copy learns.
         wishes: See `cemfp.owner.planning.Wish`: `nets`, `surrogates`, `references`, `epsilon`,
-            `inputs`, `seed`, `convention`, `start`.
+            `inputs`, `seed`, `convention`, `start`, `independents`.
 
     Returns:
         With `fingerprint`, a `Fingerprint`, and `judged`, the suspects of the self-test.

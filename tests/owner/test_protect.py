@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,14 +13,15 @@ from cemfp.data import load
 from cemfp.engine.executors import Outcome
 from cemfp.engine.jobs import obtain, plan
 from cemfp.fingerprint.artifact import Fingerprint
+from cemfp.jobs.fingerprint import FINGERPRINT
 from cemfp.jobs.source import LIVE, identity
 from cemfp.jobs.train import Net
-from cemfp.models.classifier import Classifier
+from cemfp.models.classifier import Classifier, ClassifierError
 from cemfp.models.convention import COMMON, Convention
 from cemfp.models.roles import RoleError
 from cemfp.numerics.agreement import first_as_good
 from cemfp.owner.jobs import Owner, Protection
-from cemfp.owner.opening import open_source
+from cemfp.owner.opening import open_independent, open_source
 from cemfp.owner.probe import NotItsTask, probe
 from cemfp.owner.protect import REPORT, SUMMARY, _warning, carry_out
 from cemfp.owner.running import ProtectionError
@@ -132,6 +134,30 @@ def test_roles_do_not_mix(made):
     hashes = {*record.surrogate_sha256, *record.reference_sha256}
     unseen = Classifier.load(made.runs.store.get(protection.unseen[0].key()))
     assert len(hashes) == 2 and unseen.weights_sha256 not in hashes
+
+
+def test_nets_of_ones_own_set_the_threshold_too(made, tiny_zoo):
+    path = str(tiny_zoo.paths("calibration", "reference")[0])
+    owner, (radius,) = made.protection.owner, PLAN.radii
+    own = open_independent(path, load("digits"), owner.source)
+    with_it = Protection(dataclasses.replace(owner, independents=(own,)), made.protection.plan)
+    before, after = (
+        Fingerprint.load(obtain(one.calibrated(radius), made.runs.store) / FINGERPRINT).calibration
+        for one in (made.protection, with_it)
+    )
+    assert after.reference_scores[:-1] == before.reference_scores
+    assert after.reference_sha256[-1] == Classifier.load(Path(path)).weights_sha256
+    assert after.surrogate_scores == before.surrogate_scores
+
+
+def test_who_is_no_independent_net(made, tiny_zoo):
+    digits, source = load("digits"), made.protection.owner.source
+    with pytest.raises(ClassifierError, match=r"Received: .*, the model to protect"):
+        open_independent(source.spec, digits, source)
+    with pytest.raises(RoleError, match="an independent net"):
+        open_independent(str(tiny_zoo.paths("defender", "reference")[0]), digits, source)
+    with pytest.raises(ClassifierError, match=r"expected a \.keras file or a classifier directory"):
+        open_independent("python:mine:ask", digits, source)
 
 
 def test_a_second_run_does_nothing_again(made):
