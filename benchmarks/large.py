@@ -24,11 +24,11 @@ from PIL import Image
 
 from benchmarks.harness import machine
 from cemfp.data import load
+from cemfp.owner.protect import SUMMARY
 
 SIDE, ALPHA, BATCH, EPOCHS, LEARNING_RATE = 224, 0.35, 16, 15, 1e-3
 STARTING, OWN = ("bird", "cat", "deer", "dog", "ship", "truck"), ("airplane", "automobile", "frog")
 TEST = 40  # pictures of each class
-KEPT = "summary.json"
 
 
 @click.command()
@@ -65,7 +65,7 @@ def measure(place: Path, images: int, budget: str) -> dict[str, Any]:
     command = [sys.executable, "-m", "cemfp", *protect.split()]
     done = subprocess.run(command, cwd=place, env=environment(), check=False)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    summary = place / "protected" / KEPT
+    summary = place / "protected" / SUMMARY
     return {
         "command": f"cemfp {protect}",
         "images": images * len(OWN),

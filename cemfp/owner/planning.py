@@ -11,7 +11,7 @@ from typing import Any
 from cemfp.data import Dataset, load
 from cemfp.engine.jobs import obtain
 from cemfp.engine.progress import duration
-from cemfp.jobs.source import OwnSource, identity, load_source
+from cemfp.jobs.source import OwnIndependent, OwnSource, identity, load_source
 from cemfp.jobs.start import KeepStart
 from cemfp.jobs.train import Net
 from cemfp.models.classifier import Classifier
@@ -124,8 +124,19 @@ def _owner(wish: Wish, job: OwnSource, source: Source, dataset: Dataset) -> Owne
         seed=wish.seed,
         unlabelled=wish.unlabelled,
         start=start,
-        independents=tuple(open_independent(name, dataset, job) for name in wish.independents),
+        independents=_independents(wish, job, dataset),
     )
+
+
+def _independents(wish: Wish, job: OwnSource, dataset: Dataset) -> tuple[OwnIndependent, ...]:
+    """Open the owner's own independent nets, each once: m of them count as m in a p-value."""
+    found = [open_independent(name, dataset, job) for name in wish.independents]
+    if len({one.sha256 for one in found}) < len(found):
+        raise ValueError(
+            "expected different independent nets. Received: one of them twice among "
+            f"{', '.join(wish.independents)}"
+        )
+    return tuple(found)
 
 
 def _begin(start: KeepStart, owner: Owner, dataset: Dataset, store: Store) -> str:

@@ -14,14 +14,15 @@ from cemfp.engine.executors import Outcome
 from cemfp.engine.jobs import obtain, plan
 from cemfp.fingerprint.artifact import Fingerprint
 from cemfp.jobs.fingerprint import FINGERPRINT
-from cemfp.jobs.source import LIVE, identity
+from cemfp.jobs.source import LIVE, identity, load_source
 from cemfp.jobs.train import Net
 from cemfp.models.classifier import Classifier, ClassifierError
 from cemfp.models.convention import COMMON, Convention
-from cemfp.models.roles import RoleError
+from cemfp.models.roles import Origin, Role, RoleError
 from cemfp.numerics.agreement import first_as_good
 from cemfp.owner.jobs import Owner, Protection
 from cemfp.owner.opening import open_independent, open_source
+from cemfp.owner.planning import Wish, _owner
 from cemfp.owner.probe import NotItsTask, probe
 from cemfp.owner.protect import REPORT, SUMMARY, _warning, carry_out
 from cemfp.owner.running import ProtectionError
@@ -148,6 +149,21 @@ def test_nets_of_ones_own_set_the_threshold_too(made, tiny_zoo):
     assert after.reference_scores[:-1] == before.reference_scores
     assert after.reference_sha256[-1] == Classifier.load(Path(path)).weights_sha256
     assert after.surrogate_scores == before.surrogate_scores
+
+
+def test_a_keras_file_as_a_net_of_ones_own(made, tiny_zoo, tmp_path):
+    file = str(tmp_path / "again.keras")
+    net = Classifier.load(tiny_zoo.paths("calibration", "reference")[0])
+    net.model.save(file)
+    owner, digits = made.protection.owner, load("digits")
+    wish = Wish(owner.source.spec, "digits", independents=(file,))
+    source = load_source(made.runs.store.get(owner.source.key()))
+    (own,) = _owner(wish, owner.source, source, digits).independents
+    config = Classifier.load(obtain(own, Store(tmp_path / "store"))).config
+    assert (config.role, config.origin) == (Role.CALIBRATION, Origin.REFERENCE)
+    twice = dataclasses.replace(wish, independents=(file, file))
+    with pytest.raises(ValueError, match="one of them twice"):
+        _owner(twice, owner.source, source, digits)
 
 
 def test_who_is_no_independent_net(made, tiny_zoo):
