@@ -22,6 +22,7 @@ from experiments.common import Rows, cem, score
 from experiments.jobs.base_models import PAPER_ETA, characteristic_fingerprint
 from experiments.jobs.cases import cases
 from experiments.jobs.characteristic import AskModels, uniqueness_rows
+from experiments.profiles import setting_of
 
 NAME = "cem_meets_ltrc"
 STEPS = {"demo": 100}
@@ -47,7 +48,7 @@ def jobs(profile: Profile) -> dict[str, Job]:
     zoo, attacks = make_zoo(profile), cases(profile)
     asked = {"cem": score(profile, cem(profile)).fingerprint}
     for name, (method, settings) in FORMS.items():
-        settings = {"steps": STEPS.get(profile.name, 500), "eta": PAPER_ETA} | settings
+        settings = {"steps": setting_of(profile, STEPS, 500), "eta": PAPER_ETA} | settings
         made = METHODS[method](**settings)
         asked[name] = characteristic_fingerprint(made, zoo.source, profile.size)  # type: ignore[arg-type]
     # First repeats only, so that the job needs nothing that other experiments do not have early.

@@ -17,6 +17,7 @@ from cemfp.jobs.score import ScoreFingerprint
 from cemfp.jobs.zoo import Profile
 from experiments import markdown
 from experiments.common import NOT_RUN, PAPER, Rows, caption, cem, score
+from experiments.profiles import setting_of
 
 NAME = "cem_weights"
 SHOWS = ("table5_weights",)
@@ -32,12 +33,12 @@ def jobs(profile: Profile) -> dict[str, ScoreFingerprint]:
     return {
         f"{alpha} {beta} {gamma}": score(
             profile,
-            cem(profile, alpha=alpha, beta=beta, gamma=gamma, **SHORT.get(profile.name, {})),
+            cem(profile, alpha=alpha, beta=beta, gamma=gamma, **setting_of(profile, SHORT, {})),
             count=COUNT,
             filtered=False,
-            defender=DEFENDER.get(profile.name, 0),
+            defender=setting_of(profile, DEFENDER, 0),
         )
-        for alpha, beta, gamma in itertools.product(CORNERS.get(profile.name, GRID), repeat=3)
+        for alpha, beta, gamma in itertools.product(setting_of(profile, CORNERS, GRID), repeat=3)
     }
 
 

@@ -21,10 +21,10 @@ from experiments.common import Rows, cem, fingerprints, score
 from experiments.jobs.cases import cases
 from experiments.jobs.detection import DetectFingerprint, TrainDetector
 from experiments.plots import sweeps
+from experiments.profiles import setting_of
 
 NAME = "cifar10_evasion"
 IMAGES = {"demo": 400, "small": 3_000, "paper": 20_000}
-IMAGES["strong"] = IMAGES["strong-first"] = IMAGES["small"]
 OWN_TASK, NOISE = "own task", "random noise"
 
 
@@ -33,7 +33,7 @@ def jobs(profile: Profile) -> dict[str, DetectFingerprint]:
     thieves = cases(profile)[f"retrain_{profile.net.name}"]
     return {
         f"{epsilon} | {number}": DetectFingerprint(
-            TrainDetector(thief, profile.data, epsilon, IMAGES[profile.name], thief.seed),
+            TrainDetector(thief, profile.data, epsilon, setting_of(profile, IMAGES), thief.seed),
             tuple(_asked(profile, epsilon).items()),
         )
         for epsilon in profile.epsilons
@@ -79,6 +79,7 @@ def draw(rows: Rows, profile: Profile, directory: Path) -> None:
         directory / NAME,
         ylabel="detector's ROC AUC ± standard error",
         caption=f"{profile.data}, profile {profile.name}: n = {thieves} thieves for each ε, "
-        f"{IMAGES[profile.name]} images each, no error bar for n = 1; 0.5 is blind; own task: "
-        "held-out FGM, PGD and CW; random noise: benign images, at most one grey level off",
+        f"{setting_of(profile, IMAGES)} images each, no error bar for n = 1; 0.5 is blind; "
+        "own task: held-out FGM, PGD and CW; random noise: benign images, at most one grey level "
+        "off",
     )

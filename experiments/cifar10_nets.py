@@ -16,6 +16,7 @@ from experiments import markdown
 from experiments.common import Rows
 from experiments.jobs.cases import MEANS
 from experiments.jobs.nets import DescribeNet
+from experiments.profiles import setting_of
 
 NAME = "cifar10_nets"
 SHOWS = ("nets",)
@@ -31,9 +32,9 @@ OTHERS = {
 
 def jobs(profile: Profile) -> dict[str, DescribeNet]:
     """One training of each net; of the profile's own net there is one already."""
-    nets = {**dict(MEANS[profile.name].nets), **OTHERS}
+    nets = {**dict(setting_of(profile, MEANS).nets), **OTHERS}
     trained = {profile.net.name: make_zoo(profile).evaluation.references[0]}
-    epochs = EPOCHS.get(profile.name, profile.recipe.epochs)
+    epochs = setting_of(profile, EPOCHS, profile.recipe.epochs)
     for name, net in nets.items():
         precision = PRECISION.get(name, "auto")
         trained[name] = TrainNet(

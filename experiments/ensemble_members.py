@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from cemfp.fingerprint.cem import CEM
+from cemfp.jobs.cost import size_of
 from cemfp.jobs.score import ScoreFingerprint
 from cemfp.jobs.zoo import Profile
 from cemfp.models.roles import Role
@@ -23,14 +24,22 @@ from experiments.plots import members as plots
 NAME = "ensemble_members"
 SEEDS = (0, 1)
 SIZES, FEW = (1, 2, 4, 8, 18), (1, 2)
-# What a step may do to the images and to the nets, with two of each asked at every step.
-WAYS: dict[str, dict[str, Any]] = {
-    "shifts": {"shift": 2},
-    "noise": {"noise": 0.01},
-    "shifts and noise": {"shift": 2, "noise": 0.01},
-    "twins": {"twins": 0.03},
-    "shifts, noise and twins": {"shift": 2, "noise": 0.01, "twins": 0.03},
-}
+# Of a side, as `cemfp protect` shifts; and noise in parts of epsilon.
+SIDES_PER_SHIFT, NOISE_PER_EPSILON, TWINS = 16, 0.4, 0.03
+
+
+def ways(profile: Profile) -> dict[str, dict[str, Any]]:
+    """Return what a step of CEM may do to the images and to the nets: arguments of the method."""
+    shift = {"shift": max(1, size_of(profile.data)[0][0] // SIDES_PER_SHIFT)}
+    noise = {"noise": round(NOISE_PER_EPSILON * profile.epsilon, 6)}
+    twins = {"twins": TWINS}
+    return {
+        "shifts": shift,
+        "noise": noise,
+        "shifts and noise": shift | noise,
+        "twins": twins,
+        "shifts, noise and twins": shift | noise | twins,
+    }
 
 
 def jobs(profile: Profile) -> dict[str, ScoreFingerprint]:
@@ -43,7 +52,7 @@ def jobs(profile: Profile) -> dict[str, ScoreFingerprint]:
                 name = f"{size} + {size}, {few} + {few} per step, seed {seed}"
                 method = cem(profile, members_per_step=few if few < size else 0)
                 found[name] = score(profile, method, defender=size, seed=seed)
-        for way, changes in WAYS.items():
+        for way, changes in ways(profile).items():
             method = cem(profile, members_per_step=2, **changes)
             name = f"{sizes[-1]} + {sizes[-1]}, 2 + 2 per step, {way}, seed {seed}"
             found[name] = score(profile, method, defender=sizes[-1], seed=seed)

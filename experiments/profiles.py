@@ -1,13 +1,17 @@
-"""How large a study is: the same jobs at four sizes."""
+"""How large a study is: the same jobs at several sizes."""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
+from typing import TypeVar
 
 from cemfp.jobs.train import Net
 from cemfp.jobs.zoo import Profile
 from cemfp.owner.profile import DEMO
 from cemfp.training.recipe import Recipe
+
+Setting = TypeVar("Setting")
 
 # The cheapest nets that are worth telling apart: two cores train thirty-four of them.
 _SMALL_SOURCE = Recipe(epochs=5, batch_size=128, learning_rate=0.3, crop=20, full_size=0.2)
@@ -75,3 +79,20 @@ PROFILES["strong"] = dataclasses.replace(
 PROFILES["strong-first"] = dataclasses.replace(
     PROFILES["strong"], name="strong-first", defender=1, calibration=1, evaluation=1
 )
+# As many nets as the paper's defender has, of digits, where they cost seconds: for what depends on
+# their number (`experiments.ensemble_members`).
+PROFILES["digits-18"] = dataclasses.replace(DEMO, name="digits-18", defender=18)
+# Whose settings of single experiments a profile shares.
+LIKE = {"strong": "small", "strong-first": "strong", "digits-18": "demo"}
+
+
+def setting_of(profile: Profile, settings: Mapping[str, Setting], *default: Setting) -> Setting:
+    """Return an experiment's setting for `profile`, or for the profile that it is like.
+
+    Raises:
+        KeyError: There is neither one of these nor a default.
+    """
+    name = profile.name
+    while name not in settings and name in LIKE:
+        name = LIKE[name]
+    return default[0] if default and name not in settings else settings[name]

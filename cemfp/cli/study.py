@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from cemfp.jobs.zoo import Profile
     from cemfp.storage.store import Store
 
-PROFILES = ("demo", "small", "strong", "strong-first", "paper")
+PROFILES = ("demo", "digits-18", "small", "strong", "strong-first", "paper")
 UNFINISHED = 1
 
 
@@ -41,8 +41,8 @@ _profile = click.option(
     type=click.Choice(PROFILES),
     default="small",
     show_default=True,
-    help="How large: `demo` minutes on digits, `small` hours on CIFAR-10, `strong` a day of "
-    "better nets, `paper` GPUs.",
+    help="How large: `demo` minutes on digits, `digits-18` with the paper's 18 + 18 nets, `small` "
+    "hours on CIFAR-10, `strong` a day of better nets, `strong-first` a few of these, `paper` GPUs.",
 )
 _store = click.option(
     "--store",

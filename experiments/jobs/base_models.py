@@ -14,7 +14,7 @@ from cemfp.jobs.zoo import FIRST_SEED, REFERENCE_OFFSET, Group, Profile
 from cemfp.models.roles import Role
 from cemfp.removal.pruning import Prune
 from cemfp.training.recipe import Recipe
-from experiments.profiles import PROFILES
+from experiments.profiles import PROFILES, setting_of
 
 PAPER_ETA = 1e-6  # [Wang21, Eq. 1]
 EARLY_ETA = 0.1  # nats; the paper's is out of reach of a net that is regularised
@@ -88,9 +88,7 @@ _CNN1: dict[str, tuple[Net, Recipe, int, dict[str, Any]]] = {
 
 def cnn1_setting(profile: Profile) -> Setting:
     """Return the models of [Wang21, Table 2]: CNN-1 on the profile's data."""
-    net, recipe, variants, settings = _CNN1[
-        "small" if profile.name.startswith("strong") else profile.name
-    ]
+    net, recipe, variants, settings = setting_of(profile, _CNN1)
     first = FIRST_SEED[Role.EVALUATION] + REFERENCE_OFFSET
     base, *others = (
         TrainNet(

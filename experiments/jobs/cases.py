@@ -13,6 +13,7 @@ from cemfp.models.roles import Role
 from cemfp.removal import REMOVALS
 from cemfp.removal.dp_sgd import PRIVATE
 from cemfp.training.recipe import Recipe
+from experiments.profiles import setting_of
 
 MODIFICATIONS = ("ftll", "ftal", "rtll", "rtal")
 COMPRESSIONS = ("quantize", "tflite-int8", "weight-noise")
@@ -112,12 +113,11 @@ MEANS["strong"] = dataclasses.replace(
     MEANS["small"],
     transfer=dataclasses.replace(MEANS["small"].transfer, optimizer="muon"),
 )
-MEANS["strong-first"] = MEANS["strong"]
 
 
 def cases(profile: Profile) -> dict[str, tuple[RemoveFingerprint, ...]]:
     """Return each attack's repeats by the name that rows and the paper's values use."""
-    means = MEANS[profile.name]
+    means = setting_of(profile, MEANS)
     fewer = dict(means.fewer)
     return {
         name: tuple(_repeat(job, number) for number in range(fewer.get(name, means.repeats)))
@@ -140,12 +140,12 @@ def _first_repeats(profile: Profile) -> Iterator[tuple[str, RemoveFingerprint]]:
     yield from _adversarial(profile)
     for share in SHARES:
         yield f"ground_truth_{share}", _attack(profile, "ground-truth", share=share)
-    means = MEANS[profile.name]
+    means = setting_of(profile, MEANS)
     yield "dp_sgd", _attack(profile, "dp-sgd", recipe=means.private, net=means.private_net)
 
 
 def _modifications(profile: Profile) -> Iterator[tuple[str, RemoveFingerprint]]:
-    means = MEANS[profile.name]
+    means = setting_of(profile, MEANS)
     settings: dict[str, Any] = {"recipe": means.tuning, "count": means.tuning_images}
     for name in MODIFICATIONS:
         yield name, _attack(profile, name, **settings)
@@ -161,12 +161,12 @@ def _extractions(profile: Profile) -> Iterator[tuple[str, RemoveFingerprint]]:
     yield f"retrain_{profile.net.name}", _attack(profile, "retrain")
     for name in EXTRACTIONS:
         yield name.replace("-", "_"), _attack(profile, name)
-    for name, net in MEANS[profile.name].nets:
+    for name, net in setting_of(profile, MEANS).nets:
         yield f"retrain_{name}", _attack(profile, "retrain", net=net)
 
 
 def _other_images(profile: Profile) -> Iterator[tuple[str, RemoveFingerprint]]:
-    means = MEANS[profile.name]
+    means = setting_of(profile, MEANS)
     if means.related:
         yield "retrain_cinic", _attack(profile, "retrain", **_related(profile))
     if not means.other:
@@ -187,7 +187,7 @@ def _other_images(profile: Profile) -> Iterator[tuple[str, RemoveFingerprint]]:
 
 
 def _adversarial(profile: Profile) -> Iterator[tuple[str, RemoveFingerprint]]:
-    means = MEANS[profile.name]
+    means = setting_of(profile, MEANS)
     for name, epsilon in RADII.items():
         settings: dict[str, Any] = {"epsilon": epsilon, "steps": means.attack_steps}
         yield f"advtrain_{_family(profile)}{name}", _attack(profile, "advtrain", **settings)
@@ -203,7 +203,7 @@ def _family(profile: Profile) -> str:
 
 def _related(profile: Profile, recipe: Recipe | None = None) -> dict[str, Any]:
     """The related images and a recipe with about as many steps as `recipe` has on the victim's."""
-    means, recipe = MEANS[profile.name], recipe or profile.surrogate_recipe
+    means, recipe = setting_of(profile, MEANS), recipe or profile.surrogate_recipe
     epochs = recipe.epochs * means.related_factor
     return {
         "transfer_set": means.related,

@@ -8,7 +8,7 @@ from cemfp.fingerprint.cem import CEM
 from cemfp.jobs.train import Net
 from cemfp.jobs.zoo import Profile
 from cemfp.training.recipe import Recipe
-from experiments.profiles import PROFILES
+from experiments.profiles import PROFILES, setting_of
 
 EPSILON = 0.15  # [Lukas21, Table 3 and 4]
 
@@ -142,9 +142,8 @@ def _paper() -> Setting:
 
 
 SETTINGS = {"demo": _demo(), "small": _small(), "paper": _paper()}
-SETTINGS["strong"] = SETTINGS["strong-first"] = SETTINGS["small"]
 
 
 def imagenet32_setting(profile: Profile) -> Setting:
     """Return the study's settings at the size of `profile`."""
-    return SETTINGS[profile.name]
+    return setting_of(profile, SETTINGS)

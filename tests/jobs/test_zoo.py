@@ -235,9 +235,9 @@ def test_the_studys_sizes_fit_together(profile):
     assert profile.name in PROFILES and profile.data in data.DATASETS
     assert profile.epsilon in profile.epsilons
     assert profile.candidates >= profile.size
-    # What a study has to have at least, beside the demonstration and a study's first pairs.
+    # What a study has to have at least, beside those of digits and a study's first pairs.
     if profile.name == "strong-first":
         assert profile.defender == profile.calibration == profile.evaluation == 1
-    elif profile.name != "demo":
+    elif profile.data != "digits":
         assert min(profile.defender, 8) == 8 and min(profile.calibration, 4) == 4
         assert min(profile.evaluation, 5) == 5 and profile.owner_images == 0
