@@ -2,12 +2,14 @@
 
 CEM with a random few of the surrogates and references at each step costs the same however many
 nets there are. Here is the gap between unseen copies and strangers over that cost, for ensembles of
-several sizes; and what shifts, noise on the images and twins under weight noise add. Judged on the
-calibration models; the evaluation models are reported and choose nothing.
+several sizes; and what shifts, noise on the images, twins under weight noise and snapshots of the
+trainings add. Judged on the calibration models; the evaluation models are reported and choose
+nothing.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import statistics
 from pathlib import Path
 from typing import Any
@@ -15,17 +17,23 @@ from typing import Any
 from cemfp.fingerprint.cem import CEM
 from cemfp.jobs.cost import size_of
 from cemfp.jobs.score import ScoreFingerprint
-from cemfp.jobs.zoo import Profile
+from cemfp.jobs.zoo import Group, Profile
 from cemfp.models.roles import Role
 from experiments import markdown
 from experiments.common import Rows, caption, cem, score
+from experiments.jobs.snapshots import with_snapshots
 from experiments.plots import members as plots
+from experiments.profiles import setting_of
 
 NAME = "ensemble_members"
 SEEDS = (0, 1)
 SIZES, FEW = (1, 2, 4, 8, 18), (1, 2)
 # Of a side, as `cemfp protect` shifts; and noise in parts of epsilon.
 SIDES_PER_SHIFT, NOISE_PER_EPSILON, TWINS = 16, 0.4, 0.03
+# Snapshots of the nets at these shares of their steps, where training once more costs seconds, and
+# the number of nets that they join.
+SNAPSHOTS: dict[str, tuple[float, ...]] = {"demo": (0.6, 0.8)}
+WITH_SNAPSHOTS = (2, 4)
 
 
 def ways(profile: Profile) -> dict[str, dict[str, Any]]:
@@ -56,6 +64,30 @@ def jobs(profile: Profile) -> dict[str, ScoreFingerprint]:
             method = cem(profile, members_per_step=2, **changes)
             name = f"{sizes[-1]} + {sizes[-1]}, 2 + 2 per step, {way}, seed {seed}"
             found[name] = score(profile, method, defender=sizes[-1], seed=seed)
+        if shares := setting_of(profile, SNAPSHOTS, ()):
+            found |= _with_snapshots(profile, shares, seed)
+    return found
+
+
+def _with_snapshots(
+    profile: Profile, shares: tuple[float, ...], seed: int
+) -> dict[str, ScoreFingerprint]:
+    """Every snapshot is one more member; a step asks as many as there are nets, or all."""
+    found = {}
+    for size in WITH_SNAPSHOTS:
+        for few in (size, 0):
+            job = score(profile, cem(profile, members_per_step=few), defender=size, seed=seed)
+            candidates = job.fingerprint.candidates
+            group = Group(
+                with_snapshots(candidates.defender.surrogates, shares),
+                with_snapshots(candidates.defender.references, shares),
+            )
+            more = dataclasses.replace(
+                job.fingerprint, candidates=dataclasses.replace(candidates, defender=group)
+            )
+            asked = few or len(group.surrogates)
+            name = f"{size} + {size}, {asked} + {asked} per step, snapshots as members, seed {seed}"
+            found[name] = dataclasses.replace(job, fingerprint=more)
     return found
 
 
@@ -98,7 +130,7 @@ def gradients(job: ScoreFingerprint) -> int:
     candidates = job.fingerprint.candidates
     method, nets = candidates.method, len(candidates.defender.surrogates)
     assert isinstance(method, CEM)
-    return method.steps * 2 * (method.members_per_step or nets)
+    return method.steps * 2 * method.per_step(nets)
 
 
 def gap(row: dict[str, Any], role: Role = Role.CALIBRATION) -> float:

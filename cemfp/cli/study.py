@@ -42,7 +42,8 @@ _profile = click.option(
     default="small",
     show_default=True,
     help="How large: `demo` minutes on digits, `digits-18` with the paper's 18 + 18 nets, `small` "
-    "hours on CIFAR-10, `strong` a day of better nets, `strong-first` a few of these, `paper` GPUs.",
+    "hours on CIFAR-10, `strong` a day of better nets, `strong-first` a few of them, `paper` "
+    "GPUs.",
 )
 _store = click.option(
     "--store",

@@ -199,9 +199,17 @@ class CEM:
         """Whether a step looks at the source; if not, the source needs no gradient."""
         return bool(self.beta or self.gamma or self.early_stop)
 
+    def per_step(self, count: int) -> int:
+        """Return how many nets a step asks of `count` surrogates, or references."""
+        pool = 2 * count if self.twins else count
+        return min(self._limit or pool, pool)
+
+    @property
+    def _limit(self) -> int:
+        return 0 if self.early_stop else self.members_per_step
+
     def _asked(self, models: Models) -> Asked:
-        limit = 0 if self.early_stop else self.members_per_step
-        return Asked(models, with_source=self.follows_source, limit=limit, twins=self.twins)
+        return Asked(models, with_source=self.follows_source, limit=self._limit, twins=self.twins)
 
     def _start(self, images: tf.Tensor, seed: int) -> tf.Tensor:
         if not self.random_start:

@@ -99,16 +99,23 @@ class MakeCandidates(Job):
 
     def flops(self) -> float:
         """Return the floating-point operations of the methods that take long; 0 for others."""
-        method, models = self.method, [self.source]
+        method = self.method
         if isinstance(method, CEM):
-            models, gradients = [self.source, *self.defender.everyone], method.steps
+            per_step = self._flops([self.source]) if method.follows_source else 0.0
+            for group in (self.defender.surrogates, self.defender.references):
+                per_step += self._flops(group) / len(group) * method.per_step(len(group))
+            gradients = method.steps
         elif isinstance(method, Characteristic) and isinstance(self.source, TrainNet):
-            gradients = method.steps * method.draws
+            per_step, gradients = self._flops([self.source]), method.steps * method.draws
         else:
             return 0.0
+        return INPUT_GRADIENT * per_step * float(self.count) * gradients
+
+    def _flops(self, models: Sequence[AnySource]) -> float:
+        """Of one image through each of `models`; a net that is only asked costs nothing here."""
+        data = self.data or self.source.data
         nets = [model.net for model in models if not isinstance(model, OwnSource)]
-        per_image = sum(forward_flops(net, self.data or self.source.data) for net in nets)
-        return INPUT_GRADIENT * per_image * float(self.count) * gradients
+        return sum(forward_flops(net, data) for net in nets)
 
     def run(self, store: Store, out: Path, progress: Progress) -> None:
         """Write the candidates as arrays."""

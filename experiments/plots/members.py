@@ -14,7 +14,7 @@ from cemfp.figures.drawing import new_figure, save, style
 def gap_over_cost(
     found: Mapping[str, tuple[int, Sequence[float]]], path: Path, *, caption: str
 ) -> list[Path]:
-    """Draw one line for each size of the ensemble, one point for each way to use the largest.
+    """Draw one line for each size of the ensemble, and one for each way to use some of these.
 
     Args:
         found: Setting, `SIZE, MEMBERS per step[, WAY]` -> net gradients per image, and the gap of
@@ -25,7 +25,7 @@ def gap_over_cost(
     lines: dict[str, list[tuple[int, Sequence[float]]]] = {}
     for name, point in found.items():
         size, *_, last = name.split(", ")
-        lines.setdefault(size if last.endswith("per step") else last, []).append(point)
+        lines.setdefault(size if last.endswith("per step") else f"{size}, {last}", []).append(point)
     with style():
         figure = new_figure(7.0, 3.8)
         axes = figure.subplots()
