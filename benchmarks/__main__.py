@@ -8,12 +8,13 @@ from typing import Any
 
 import click
 
-from benchmarks import cem, characteristic, ensemble, harness, starting, training
+from benchmarks import cem, characteristic, ensemble, harness, members, starting, training
 
 BENCHMARKS = {
     "ensemble": ensemble,
     "training": training,
     "cem": cem,
+    "members": members,
     "characteristic": characteristic,
     "starting": starting,
 }

@@ -56,8 +56,14 @@ def _images(count: int) -> np.ndarray:
 
 
 def _prepare_cem(count: int) -> Repeat:
+    return prepare(METHOD, count)
+
+
+def prepare(method: CEM, count: int) -> Repeat:
+    """Return a function that makes one step of `method` with `count` nets of each kind."""
+
     def run(progress: Progress) -> None:
-        METHOD(_images(CANDIDATES), _models(count), seed=0, progress=progress)
+        method(_images(CANDIDATES), _models(count), seed=0, progress=progress)
 
     return turns(run, CANDIDATES)
 

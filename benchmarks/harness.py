@@ -213,7 +213,7 @@ def machine() -> dict[str, Any]:
     }
     formats = [
         flag
-        for flag in ("avx512f", "avx512_bf16", "amx_bf16")
+        for flag in ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
         if flag in facts.get("flags", "").split()
     ]
     limit = os.environ.get(LIMIT)

@@ -166,6 +166,6 @@ def _why(store: Store, job: Job) -> str:
         log = store.root / "logs" / f"{needed.key()}.log"
         if log.is_file() and not store.has(needed.key()):
             last = last_line(log)
-            # A job that was stopped ends with a report of its progress.
-            return NOT_RUN if re.match(r"\d\d:\d\d:\d\d ", last) else last or "no log"
+            # A job that was stopped ends with a report of its progress, or has written nothing.
+            return NOT_RUN if not last or re.match(r"\d\d:\d\d:\d\d ", last) else last
     return NOT_RUN

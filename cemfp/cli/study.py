@@ -120,6 +120,24 @@ def run(
 
 
 @study.command()
+@_options
+def collect(**which: Any) -> None:
+    """Write rows, figures, tables and the report of what is done; runs nothing.
+
+    What a run does at its end, for one that was stopped or goes on elsewhere. Rows of what is
+    missing say so.
+
+    \b
+    Example: cemfp study collect zoo --profile strong
+    """
+    planned = Planned(**which)
+    if planned.partial:
+        raise Failure("expected whole experiments. Received: --only, whose rows would lack others")
+    planned.show()
+    planned.write()
+
+
+@study.command()
 @_profile
 @_store
 def keep(profile_name: str, uri: str) -> None:

@@ -7,8 +7,10 @@ import pytest
 from click.testing import CliRunner
 
 from cemfp.cli import main
+from cemfp.storage.store import Store
 from experiments import cifar10_nets, runner
 from experiments.jobs.cases import MEANS
+from experiments.profiles import PROFILES
 
 
 @pytest.fixture
@@ -60,6 +62,21 @@ def test_a_run_leaves_rows_figures_and_a_report_and_a_second_one_has_nothing_to_
     assert second.exit_code == 0 and "nothing is missing" in second.output
     assert cemfp("figures", "--profile", "demo", store=False).exit_code == 0
     assert cemfp("report", "--profile", "demo", store=False).exit_code == 0
+    collected_without_the_last_net(cemfp, tmp_path, arguments[:3], rows)
+
+
+def collected_without_the_last_net(cemfp, tmp_path, arguments, rows):
+    """As after a run that was stopped: rows of what is done, and nothing runs."""
+    last = runner.all_jobs(runner.find(["cifar10_nets"]), PROFILES["demo"])[-1]
+    store, (first, second) = Store(tmp_path / "store"), rows
+    with store.lock(last.key()):
+        store.discard(last.key())
+    assert cemfp("collect", *arguments).exit_code == 0
+    found = json.loads((tmp_path / "results/demo/cifar10_nets.json").read_bytes())
+    assert found == {first: rows[first], second: {"missing": "not run yet"}}
+    assert not store.has(last.key())
+    refused = cemfp("collect", *arguments, "--only", "train")
+    assert refused.exit_code == 2 and "expected whole experiments" in refused.output
 
 
 def test_only_one_kind_writes_no_rows(cemfp, tmp_path):
