@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import json
-import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -161,11 +160,11 @@ def has_results(rows: Rows) -> bool:
 
 
 def _why(store: Store, job: Job) -> str:
-    """Return the last line of the log of the job that failed."""
+    """Return the error that the log of the job that failed ends with."""
     for needed in reversed(plan([job])):
         log = store.root / "logs" / f"{needed.key()}.log"
         if log.is_file() and not store.has(needed.key()):
-            last = last_line(log)
-            # A job that was stopped ends with a report of its progress, or has written nothing.
-            return NOT_RUN if not last or re.match(r"\d\d:\d\d:\d\d ", last) else last
+            # One that was stopped ends with its progress, or with what a library said.
+            failed = "Traceback (most recent call last)" in log.read_text(errors="replace")
+            return last_line(log) if failed else NOT_RUN
     return NOT_RUN
