@@ -15,7 +15,8 @@ import tensorflow as tf
 
 from benchmarks import ensemble
 from benchmarks.harness import Progress, Repeat, Section, Variant, turns
-from cemfp.fingerprint.cem import CEM, cem_loss, ensemble_probabilities
+from cemfp.fingerprint.cem import CEM
+from cemfp.fingerprint.cem_loss import cem_loss, ensemble_probabilities
 from cemfp.fingerprint.models import Models
 from cemfp.models.classifier import Classifier
 from cemfp.models.roles import Origin, Role

@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from cemfp.cli.errors import Failure
-
-if TYPE_CHECKING:
-    from cemfp.engine.executors import Outcome
-    from cemfp.engine.jobs import Job
-    from cemfp.jobs.zoo import Profile
-    from cemfp.storage.store import Store
+from cemfp.cli.planned import Planned, draw, load_study, write_report
 
 PROFILES = ("demo", "digits-18", "small", "strong", "strong-first", "paper")
 UNFINISHED = 1
@@ -145,12 +138,12 @@ def keep(profile_name: str, uri: str) -> None:
 
     What is there already stays. A study takes these instead of training them.
 
-    
+    \b
     Example: cemfp study keep --profile strong
     """
     from cemfp.storage.remote_store import open_store
 
-    _, profile = _load(profile_name)
+    _, profile = load_study(profile_name)
     from experiments.keeping import keep as keep_models
 
     new = keep_models(profile, open_store(uri))
@@ -164,10 +157,10 @@ def check() -> None:
     And the verdicts over models from the answers that they are about. Needs neither data nor
     training. Exit status 1: a committed number is another.
 
-    
+    \b
     Example: cemfp study check
     """
-    _load(PROFILES[0])
+    load_study(PROFILES[0])
     from experiments.checking import check as check_results
 
     found = check_results()
@@ -217,8 +210,8 @@ def figures(names: tuple[str, ...], profile_name: str) -> None:
     \b
     Example: cemfp study figures --profile small
     """
-    runner, profile = _load(profile_name)
-    _draw(runner, runner.find(names), profile)
+    runner, profile = load_study(profile_name)
+    draw(runner, runner.find(names), profile)
 
 
 @study.command()
@@ -229,101 +222,5 @@ def report(profile_name: str) -> None:
     \b
     Example: cemfp study report --profile small
     """
-    runner, profile = _load(profile_name)
-    click.echo(_report(profile, runner.RESULTS))
-
-
-class Planned:
-    """Experiments of a profile, their jobs and their store."""
-
-    def __init__(
-        self,
-        names: tuple[str, ...],
-        profile_name: str,
-        uri: str,
-        kinds: tuple[str, ...],
-        processes: int | None,
-    ) -> None:
-        from cemfp.engine.survey import only
-        from cemfp.storage.remote_store import open_store
-
-        self.runner, self.profile = _load(profile_name)
-        self.experiments = self.runner.find(names)
-        self.jobs: list[Job] = only(self.runner.all_jobs(self.experiments, self.profile), kinds)
-        self.store: Store = open_store(uri)
-        self.processes = processes
-        self.partial = bool(kinds)  # rows of such a run would lack what the experiment needs
-
-    @property
-    def slots(self) -> int:
-        """Jobs at once on this machine."""
-        return self.processes or min(os.cpu_count() or 1, 4)
-
-    def show(self) -> None:
-        """Print the plan."""
-        from cemfp.engine.jobs import plan
-        from cemfp.engine.survey import describe, survey
-        from cemfp.storage.remote_store import without_password
-
-        place = without_password(self.store.uri)
-        data = sorted({found for job in plan(self.jobs) if (found := getattr(job, "data", ""))})
-        click.echo(f"profile {self.profile.name} on {', '.join(data)}, store {place}")
-        click.echo(describe(survey(self.jobs, self.store), self.store, slots=self.slots))
-
-    def take_kept(self) -> None:
-        """Put the nets that the repository keeps into the store, instead of training them."""
-        from experiments.keeping import restore
-
-        if taken := restore(self.jobs, self.store):
-            click.echo(f"taken from models/: {', '.join(taken)}")
-
-    def run(self, executor: str, address: str | None, threads: int | None) -> Outcome:
-        """Run what is missing."""
-        if executor == "ray":
-            from cemfp.engine.on_ray import run_on_ray
-
-            return run_on_ray(
-                self.jobs,
-                self.store,
-                address=address,
-                processes=self.processes,
-                threads_per_process=threads or 1,
-            )
-        from cemfp.engine.local import run_local
-
-        return run_local(self.jobs, self.store, processes=self.slots, threads_per_process=threads)
-
-    def write(self) -> None:
-        """Write rows, figures, tables and the report of what the store holds."""
-        self.runner.collect(self.experiments, self.profile, self.store)
-        _draw(self.runner, self.experiments, self.profile)
-        click.echo(_report(self.profile, self.runner.RESULTS))
-
-
-def _draw(runner: Any, experiments: Sequence[Any], profile: Profile) -> None:
-    drawn = runner.draw(experiments, profile)
-    click.echo(f"{', '.join(drawn) or 'nothing'} drawn in {runner.RESULTS / profile.name}")
-
-
-def _report(profile: Profile, results: Path) -> Path:
-    from experiments.report import write
-
-    return write(profile, results)
-
-
-def _load(profile_name: str) -> tuple[Any, Profile]:
-    """Return the checkout's `experiments.runner` and the profile."""
-    import importlib
-
-    import cemfp
-
-    checkout = Path(cemfp.__file__).parents[1]
-    if not (checkout / "experiments" / "runner.py").is_file():
-        raise Failure(
-            f"expected a checkout of cemfp with its experiments/. Received: {checkout} without; "
-            "clone the repository and install it with `make install`"
-        )
-    if str(checkout) not in sys.path:
-        sys.path.insert(0, str(checkout))
-    profiles = importlib.import_module("experiments.profiles").PROFILES
-    return importlib.import_module("experiments.runner"), profiles[profile_name]
+    runner, profile = load_study(profile_name)
+    click.echo(write_report(profile, runner.RESULTS))

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from cemfp.engine.jobs import _describe_fields
 from cemfp.fingerprint import cem, members
+from cemfp.fingerprint import cem_loss as losses
 from cemfp.fingerprint.models import Models
 from cemfp.models.roles import Origin
 from tests.small_classifiers import helper, linear
@@ -27,7 +28,7 @@ def log(values: np.ndarray) -> tf.Tensor:
 
 def loss(**changes: float) -> float:
     weights = {"alpha": 1.0, "beta": 1.0, "gamma": 1.0, "exclude_clean": False} | changes
-    value = cem.cem_loss(log(P_SOURCE), tf.constant(P_CLEAN), log(SURR), log(REF), **weights)
+    value = losses.cem_loss(log(P_SOURCE), tf.constant(P_CLEAN), log(SURR), log(REF), **weights)
     assert value.shape == (1,)
     return float(value[0])
 
@@ -35,7 +36,7 @@ def loss(**changes: float) -> float:
 def test_mean_of_the_models_outputs() -> None:
     # Eq. 3 without dropout: the mean of (.5, .25, .25) and (.25, .5, .25) is (.375, .375, .25).
     logits = tf.stack([log(P_SOURCE), log(P_CLEAN)])
-    mean = tf.exp(cem.ensemble_probabilities(logits, tf.ones([2, 1, 1])))
+    mean = tf.exp(losses.ensemble_probabilities(logits, tf.ones([2, 1, 1])))
     np.testing.assert_allclose(mean, [[0.375, 0.375, 0.25]], rtol=1e-5)
 
 
@@ -45,13 +46,13 @@ def test_dropped_outputs_count_as_zero() -> None:
     mask = np.full((2, 1, 3), 2.0, np.float32)
     mask[0, 0, 0] = 0.0
     logits = tf.stack([log(P_SOURCE), log(P_CLEAN)])
-    mean = tf.exp(cem.ensemble_probabilities(logits, tf.constant(mask)))
+    mean = tf.exp(losses.ensemble_probabilities(logits, tf.constant(mask)))
     np.testing.assert_allclose(mean, [[0.25, 0.75, 0.5]], rtol=1e-5)
 
 
 def test_conferrability_logits_are_equation_5() -> None:
     # (.6, .2, .2) * (1 - (.5, .4, .1)) = (.3, .12, .18)
-    values = cem.conferrability_logits(log(SURR), log(REF))
+    values = losses.conferrability_logits(log(SURR), log(REF))
     np.testing.assert_allclose(values, [[0.3, 0.12, 0.18]], rtol=1e-5)
 
 
@@ -65,7 +66,7 @@ def test_alpha_term_can_leave_the_clean_class_out() -> None:
     # argmax of the clean answer is class 1, so classes 0 and 2 remain: class 0 as above.
     assert loss(beta=0.0, gamma=0.0, exclude_clean=True) == pytest.approx(1.001438, abs=1e-5)
     # With class 0 as the clean one, class 2 is the best left: 1.19722 / 3.67458, -ln = 1.121438.
-    value = cem.cem_loss(
+    value = losses.cem_loss(
         log(P_SOURCE),
         tf.constant([[0.8, 0.1, 0.1]]),
         log(SURR),
@@ -92,8 +93,8 @@ def test_a_label_that_nobody_thinks_of_still_has_a_gradient() -> None:
     scores = tf.constant([[[0.0, 30.0, 0.0]]])  # class 0 has a share of 1e-13
     with tf.GradientTape() as tape:
         tape.watch(scores)
-        log_p = cem.ensemble_probabilities(scores, tf.ones([1, 1, 1]))
-        value = cem.log_conferrability(log_p, log_p)[0, 0]
+        log_p = losses.ensemble_probabilities(scores, tf.ones([1, 1, 1]))
+        value = losses.log_conferrability(log_p, log_p)[0, 0]
     # d log softmax_0 / dz = (1, -1, 0) up to e-13.
     np.testing.assert_allclose(tape.gradient(value, scores)[0, 0], [1, -1, 0], atol=1e-5)
 
@@ -101,9 +102,9 @@ def test_a_label_that_nobody_thinks_of_still_has_a_gradient() -> None:
 def test_the_best_target_is_chosen_by_what_all_models_say() -> None:
     # (.6, .2, .2) * (1 - (.5, .4, .1)) = (.3, .12, .18): of classes 1 and 2 class 2 is best.
     surr, ref = log(SURR)[tf.newaxis], log(REF)[tf.newaxis]
-    best = cem._best(tf.constant([[0.0, 1.0, 1.0]]), surr, ref)
+    best = losses.conferred_best(tf.constant([[0.0, 1.0, 1.0]]), surr, ref)
     assert best.numpy().tolist() == [[0.0, 0.0, 1.0]]
-    best = cem._best(tf.constant([[1.0, 1.0, 1.0]]), surr, ref)
+    best = losses.conferred_best(tf.constant([[1.0, 1.0, 1.0]]), surr, ref)
     assert best.numpy().tolist() == [[1.0, 0.0, 0.0]]
 
 
@@ -127,8 +128,8 @@ def test_loss_and_gradient_stay_finite_when_everything_saturates() -> None:
     sure = tf.constant([[200.0, -200.0, 0.0]])
     with tf.GradientTape() as tape:
         tape.watch(sure)
-        log_p = cem.ensemble_probabilities(sure[tf.newaxis], tf.ones([1, 1, 1]))
-        value = cem.cem_loss(
+        log_p = losses.ensemble_probabilities(sure[tf.newaxis], tf.ones([1, 1, 1]))
+        value = losses.cem_loss(
             sure,
             tf.constant([[0.0, 1.0, 0.0]]),
             log_p,
