@@ -47,6 +47,7 @@ def cem(profile: Profile, epsilon: float | None = None, **changes: Any) -> CEM:
         "epsilon": profile.epsilon if epsilon is None else epsilon,
         "steps": profile.steps,
         "learning_rate": profile.learning_rate,
+        "members_per_step": profile.members_per_step,
     }
     return CEM(**(settings | changes))
 

@@ -102,7 +102,7 @@ def draw(rows: Rows, profile: Profile, directory: Path) -> None:
         groups.setdefault(_setting(name), []).append(row)
     note = caption(known, profile, Role.CALIBRATION)
     plots.gap_over_cost(
-        {name: (costs[name], [gap(row) for row in found]) for name, found in groups.items()},
+        [_point(name, costs[name], found) for name, found in groups.items()],
         directory / NAME,
         caption=note,
     )
@@ -137,6 +137,12 @@ def gap(row: dict[str, Any], role: Role = Role.CALIBRATION) -> float:
     """Return the mean CAEAcc of a role's surrogates less that of its references."""
     found = row[role.value]
     return found["surrogates"]["mean"] - found["references"]["mean"]
+
+
+def _point(name: str, cost: int, found: list[dict[str, Any]]) -> plots.Point:
+    size, _, *way = name.split(", ", 2)
+    inputs = statistics.mean(row["fingerprint"]["inputs"] for row in found)
+    return plots.Point(", ".join([size, *way]), cost, [gap(row) for row in found], inputs)
 
 
 def _setting(name: str) -> str:

@@ -25,7 +25,7 @@ class Profile:
     """Sizes and settings of a study.
 
     Attributes:
-        name: `demo`, `small` or `paper`.
+        name: As `cemfp study --profile` takes it.
         data: Name of the data set.
         net: What source, surrogates and references are.
         source_recipe: How the source learns from the ground truth.
@@ -39,6 +39,7 @@ class Profile:
         epsilon: L-inf radius of the central experiment, on the [0, 1] scale.
         epsilons: Radii of the sweeps.
         learning_rate: Step size of CEM.
+        members_per_step: Surrogates, and references, that a step of CEM asks; 0 asks all.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Profile:
     epsilon: float
     epsilons: tuple[float, ...]
     learning_rate: float = 5e-4
+    members_per_step: int = 0
 
 
 @dataclasses.dataclass(frozen=True)

@@ -3,56 +3,76 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, NamedTuple
+
+from matplotlib.axes import Axes
 
 from cemfp.figures import looks
 from cemfp.figures.drawing import caption as write_caption
 from cemfp.figures.drawing import new_figure, save, style
 
+FEW_INPUTS = 10  # a fingerprint of fewer tells little, whatever its gap
 
-def gap_over_cost(
-    found: Mapping[str, tuple[int, Sequence[float]]], path: Path, *, caption: str
-) -> list[Path]:
+
+class Point(NamedTuple):
+    """What a setting cost, and what it gave.
+
+    Attributes:
+        line: What the points of one line have in common.
+        cost: Net gradients per image.
+        gaps: Gap of unseen models, for each seed.
+        inputs: Inputs of the fingerprint, mean over the seeds.
+    """
+
+    line: str
+    cost: int
+    gaps: Sequence[float]
+    inputs: float
+
+
+def gap_over_cost(points: Sequence[Point], path: Path, *, caption: str) -> list[Path]:
     """Draw one line for each size of the ensemble, and one for each way to use some of these.
 
     Args:
-        found: Setting, `SIZE, MEMBERS per step[, WAY]` -> net gradients per image, and the gap of
-            each seed.
+        points: In any order; those of a line are joined by cost.
         path: See `figures.drawing.save`.
         caption: Line below the figure.
     """
-    lines: dict[str, list[tuple[int, Sequence[float]]]] = {}
-    for name, point in found.items():
-        size, *_, last = name.split(", ")
-        lines.setdefault(size if last.endswith("per step") else f"{size}, {last}", []).append(point)
+    lines: dict[str, list[Point]] = {}
+    for point in sorted(points, key=lambda point: point.cost):
+        lines.setdefault(point.line, []).append(point)
+    costs = sorted({point.cost for point in points})
     with style():
         figure = new_figure(7.0, 3.8)
         axes = figure.subplots()
-        for number, (name, points) in enumerate(lines.items()):
-            points = sorted(points)
-            means = [statistics.mean(gaps) for _, gaps in points]
-            spread = [
-                [mean - min(gaps) for mean, (_, gaps) in zip(means, points, strict=True)],
-                [max(gaps) - mean for mean, (_, gaps) in zip(means, points, strict=True)],
-            ]
-            colour, marker = _look(number)
-            axes.errorbar(
-                [cost for cost, _ in points],
-                means,
-                spread,
-                color=colour,
-                marker=marker,
-                linewidth=1,
-                capsize=2,
-                label=name,
-            )
+        for number, name in enumerate(dict.fromkeys(point.line for point in points)):
+            _draw_line(axes, name, lines[name], *_look(number))
         axes.set(
             xscale="log", xlabel="net gradients per image", ylabel="gap of unseen models (CAEAcc)"
         )
+        axes.set_xticks(costs, [f"{cost:,}" for cost in costs], rotation=45)
+        axes.set_xticks([], minor=True)
         axes.legend(fontsize=7, loc="center left", bbox_to_anchor=(1.0, 0.5))
-        write_caption(figure, caption)
+        write_caption(figure, f"{caption}; hollow: fewer than {FEW_INPUTS} inputs")
         return save(figure, path)
+
+
+def _draw_line(axes: Axes, name: str, points: Sequence[Point], colour: str, marker: str) -> None:
+    means = [statistics.mean(point.gaps) for point in points]
+    costs = [point.cost for point in points]
+    below = [mean - min(point.gaps) for mean, point in zip(means, points, strict=True)]
+    above = [max(point.gaps) - mean for mean, point in zip(means, points, strict=True)]
+    look: dict[str, Any] = {"color": colour, "linewidth": 1, "marker": marker, "label": name}
+    axes.errorbar(
+        costs,
+        means,
+        [below, above],
+        capsize=2,
+        markerfacecolor="white" if points[0].inputs < FEW_INPUTS else colour,
+        **look,
+    )
 
 
 def _look(number: int) -> tuple[str, str]:
