@@ -28,6 +28,8 @@ from experiments.profiles import setting_of
 NAME = "ensemble_members"
 SEEDS = (0, 1)
 SIZES, FEW = (1, 2, 4, 8, 18), (1, 2)
+# Nets of the defender that a study trained beyond those of its profile.
+DEFENDER = {"strong-first": 2}
 # Of a side, as `cemfp protect` shifts; and noise in parts of epsilon.
 SIDES_PER_SHIFT, NOISE_PER_EPSILON, TWINS = 16, 0.4, 0.03
 # Snapshots of the nets at these shares of their steps, where training once more costs seconds, and
@@ -53,7 +55,10 @@ def ways(profile: Profile) -> dict[str, dict[str, Any]]:
 def jobs(profile: Profile) -> dict[str, ScoreFingerprint]:
     """Sizes of the ensemble with members per step; then each way with the largest."""
     found: dict[str, ScoreFingerprint] = {}
+    profile = dataclasses.replace(profile, defender=setting_of(profile, DEFENDER, profile.defender))
     sizes = [size for size in SIZES if size <= profile.defender]
+    most = sizes[-1]
+    asked = max(1, min(FEW[-1], most // 2))
     for seed in SEEDS:
         for size in sizes:
             for few in (*(few for few in FEW if few < size), size):
@@ -61,9 +66,9 @@ def jobs(profile: Profile) -> dict[str, ScoreFingerprint]:
                 method = cem(profile, members_per_step=few if few < size else 0)
                 found[name] = score(profile, method, defender=size, seed=seed)
         for way, changes in ways(profile).items():
-            method = cem(profile, members_per_step=2, **changes)
-            name = f"{sizes[-1]} + {sizes[-1]}, 2 + 2 per step, {way}, seed {seed}"
-            found[name] = score(profile, method, defender=sizes[-1], seed=seed)
+            method = cem(profile, members_per_step=asked, **changes)
+            name = f"{most} + {most}, {asked} + {asked} per step, {way}, seed {seed}"
+            found[name] = score(profile, method, defender=most, seed=seed)
         if shares := setting_of(profile, SNAPSHOTS, ()):
             found |= _with_snapshots(profile, shares, seed)
     return found

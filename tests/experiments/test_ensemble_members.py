@@ -63,8 +63,10 @@ def test_seeds_of_a_setting_share_a_line(tmp_path):
 def test_a_step_asks_no_more_nets_than_there_are():
     one = dataclasses.replace(PROFILES["demo"], defender=1, steps=100)
     costs = {n: ensemble_members.gradients(job) for n, job in ensemble_members.jobs(one).items()}
-    assert costs["1 + 1, 2 + 2 per step, shifts, seed 0"] == 200
-    assert costs["1 + 1, 2 + 2 per step, twins, seed 0"] == 400  # the twin is another one
+    assert costs["1 + 1, 1 + 1 per step, shifts, seed 0"] == 200
+    twins = dataclasses.replace(cem(one), members_per_step=0, twins=0.03)
+    assert (twins.per_step(1), twins.per_step(3)) == (2, 6)  # each has another one
+    assert dataclasses.replace(twins, members_per_step=3).per_step(1) == 2
     all_of_them, two = (
         score(PROFILE, cem(PROFILE, members_per_step=few)).fingerprint.candidates.flops()
         for few in (0, 2)
