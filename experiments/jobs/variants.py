@@ -34,7 +34,8 @@ class MeasureVariant(Job):
     """Measure a net's accuracy with and without JPEG, and two detectors on its data.
 
     A detector learns to tell changed training images from the same images unchanged, and is asked
-    about test images. One learns random noise of one grey level, the other FGM on the net.
+    about test images. The first learns FGM on the net. The second goes on from there with random
+    noise of one grey level: from fresh weights none of this length learnt that, on any images.
 
     Attributes:
         model: The net, trained on the variant; its data is what is measured.
@@ -45,7 +46,8 @@ class MeasureVariant(Job):
     """
 
     kind: ClassVar[str] = "image variant"
-    version: ClassVar[int] = 2  # 1 had a detector that fell back to chance at a higher rate
+    # 1 had a detector that fell back to chance at a higher rate, 2 one of noise from fresh weights.
+    version: ClassVar[int] = 3
 
     model: TrainNet
     epsilon: float
@@ -64,8 +66,8 @@ class MeasureVariant(Job):
         asked = data.test.sample(self.asked, seed=self.seed).images
         with_noise = {"shown": noisy(shown, self.seed), "asked": noisy(asked, self.seed + 1)}
         attacked = {"shown": self._fgm(net, shown), "asked": self._fgm(net, asked)}
-        by_noise = self._detector(shown, with_noise["shown"], progress, "noise")
         by_fgm = self._detector(shown, attacked["shown"], progress, "FGM")
+        by_noise = self._detector(shown, with_noise["shown"], progress, "noise", by_fgm)
         test = data.test
         squeezed = jpeg(test.floats(), QUALITY)
         row: dict[str, Any] = {
@@ -92,7 +94,12 @@ class MeasureVariant(Job):
         return np.rint(255.0 * rounded).astype(np.uint8)
 
     def _detector(
-        self, benign: np.ndarray, changed: np.ndarray, progress: Progress, what: str
+        self,
+        benign: np.ndarray,
+        changed: np.ndarray,
+        progress: Progress,
+        what: str,
+        start: Detector | None = None,
     ) -> Detector:
         model = train(
             lambda shape: NETS[NET](shape, 2, **ARGUMENTS),
@@ -100,6 +107,7 @@ class MeasureVariant(Job):
             np.repeat([0, 1], [len(benign), len(changed)]),
             _SHORTER,
             seed=self.seed,
+            initial=None if start is None else start.classifier.model.get_weights(),
             progress=lambda done, total, text: progress(f"{what}: step {done}/{total}, {text}"),
         )
         return Detector(
