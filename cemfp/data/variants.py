@@ -17,6 +17,8 @@ import numpy as np
 
 from cemfp.data.dataset import DataError, Dataset, Split, make_dataset
 
+WEAKEST = 0.5  # standard deviation of mixed noise, grey levels
+
 
 @dataclasses.dataclass(frozen=True)
 class Variant:
@@ -27,14 +29,19 @@ class Variant:
             likely.
         shift: Whether each image first moves by a quarter to three quarters of a pixel down and to
             the right, by bilinear interpolation with mirrored borders.
+        mixed: Whether each image draws how strong its noise is, as photographs differ: normal noise
+            with a standard deviation of half a grey level to `noise` of them.
     """
 
     noise: int = 0
     shift: bool = False
+    mixed: bool = False
 
     def __str__(self) -> str:
         parts = ["moved by part of a pixel"] if self.shift else []
-        if self.noise:
+        if self.mixed:
+            parts.append(f"with normal noise of half a grey level to {self.noise}")
+        elif self.noise:
             levels = "grey level" if self.noise == 1 else "grey levels"
             parts.append(f"with noise of up to {self.noise} {levels}")
         return "every image " + " and ".join(parts)
@@ -46,6 +53,7 @@ VARIANTS: Mapping[str, Variant] = {
     "noise3": Variant(noise=3),
     "shift": Variant(shift=True),
     "shift-noise1": Variant(noise=1, shift=True),
+    "shift-mixed3": Variant(noise=3, shift=True, mixed=True),
 }
 
 
@@ -96,7 +104,10 @@ def _vary(image: np.ndarray, variant: Variant) -> np.ndarray:
         pixels = np.pad(pixels, ((1, 0), (1, 0), (0, 0)), mode="reflect")
         pixels = (1 - down) * pixels[1:] + down * pixels[:-1]
         pixels = (1 - right) * pixels[:, 1:] + right * pixels[:, :-1]
+    if variant.mixed:
+        spread = rng.uniform(WEAKEST, variant.noise)
+        pixels = pixels + rng.normal(0.0, spread, image.shape).astype(np.float32)
     changed = np.rint(pixels).astype(np.int16)
-    if variant.noise:
+    if variant.noise and not variant.mixed:
         changed += rng.integers(-variant.noise, variant.noise + 1, image.shape, np.int16)
     return np.clip(changed, 0, 255).astype(np.uint8)
