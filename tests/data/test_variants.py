@@ -56,17 +56,12 @@ def test_floats_have_no_grey_levels():
 
 
 def test_mixed_noise_is_as_strong_as_each_image_draws_it():
-    # Two hundred grey images that differ, so that each seeds its own noise.
-    grey = (
-        np.full((200, 16, 16, 3), 128, np.uint8)
-        + np.arange(200, dtype=np.uint8)[:, None, None, None] // 4
-    )
+    # A hundred grey images that differ, so that each seeds its own noise.
+    levels = np.arange(78, 178, dtype=np.uint8)[:, None, None, None]
+    grey = np.broadcast_to(levels, (100, 16, 16, 3))
     spread = (vary(grey, Variant(noise=3, mixed=True)).astype(float) - grey).std(axis=(1, 2, 3))
     assert 0.5 < spread.min() < 0.9 and 2.6 < spread.max() < 3.2
-    assert (
-        str(Variant(noise=3, mixed=True))
-        == "every image with normal noise of half a grey level to 3"
-    )
+    assert str(Variant(noise=3, mixed=True)).endswith("with normal noise of half a grey level to 3")
 
 
 def test_a_variant_is_a_data_set_of_its_own_with_both_splits_changed():
