@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from cemfp.cli.study import PROFILES as OFFERED
 from cemfp.engine.jobs import from_json, plan, to_json
 from cemfp.jobs.zoo import make_zoo
 from cemfp.models.roles import Role
@@ -11,7 +12,7 @@ from cemfp.storage.store import Store
 from experiments import characteristic, claims, findings, runner, table
 from experiments import cifar10_irremovability as irremovability
 from experiments.jobs.base_models import cnn1_setting
-from experiments.profiles import PROFILES
+from experiments.profiles import PROFILES, setting_of
 
 
 @pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
@@ -120,3 +121,17 @@ def test_a_store_without_the_models_leaves_the_rows_of_others(tmp_path, monkeypa
     models.with_name("study.json").write_text("{}")
     runner.collect([], profile, Store(tmp_path / "store"))
     assert models.read_text() == "[1]" and models.with_name("study.json").read_text() == "{}"
+
+
+def test_a_profile_shares_the_settings_of_the_one_that_it_is_like():
+    first = PROFILES["strong-first"]
+    assert setting_of(first, {"small": 1, "paper": 2}) == 1
+    assert setting_of(first, {"small": 1, "strong": 3}) == 3
+    assert setting_of(first, {"demo": 1}, 4) == 4
+    assert setting_of(first, {"strong": 0}, 4) == 0
+    with pytest.raises(KeyError):
+        setting_of(PROFILES["paper"], {"small": 1})
+
+
+def test_the_command_line_knows_every_profile():
+    assert set(OFFERED) == set(PROFILES)
