@@ -245,11 +245,13 @@ class Store:
     def _temporary(self) -> Iterator[Path]:
         path = self.root / "tmp" / f"{os.getpid()}-{secrets.token_hex(8)}"
         owner = FileLock(f"{path}.lock")
-        # Without this lock a sweep could take the owner's lock between the next two lines.
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Without this lock a sweep could take the owner's lock while it is made. That comes before
+        # the directory: whoever is killed between them leaves what a sweep finds.
         with self._lock("tmp"):
-            path.mkdir(parents=True)
             owner.acquire()
         try:
+            path.mkdir()
             yield path
         finally:
             shutil.rmtree(path, ignore_errors=True)

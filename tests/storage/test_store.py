@@ -228,6 +228,24 @@ def test_sweep_spares_the_living_and_removes_the_dead(store):
     assert tree(store, "tmp") == []
 
 
+@pytest.mark.parametrize("made", [False, True])
+def test_a_writer_killed_while_it_makes_its_folder_is_swept(store, made):
+    code = (
+        "import os, pathlib, signal, sys; from cemfp.storage.store import Store\n"
+        "mkdir = pathlib.Path.mkdir\n"
+        "def killed(path, *a, **k):\n"
+        "    if path.parent.name != 'tmp': return mkdir(path, *a, **k)\n"
+        f"    if {made}: mkdir(path, *a, **k)\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+        "pathlib.Path.mkdir = killed\n"
+        f"with Store(sys.argv[1]).write({KEY!r}, {{}}): pass\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", code, str(store.root)], check=False)
+    assert ended.returncode == -signal.SIGKILL
+    assert store.sweep() == 1
+    assert tree(store, "tmp") == []
+
+
 def test_what_a_killed_writer_left_is_removed_by_the_next_one(tmp_path):
     path = tmp_path / "rows[1].json"
     names = ("rows[1].json.7-ab", "rows[1].json.8-cd", "rows1.json.7-ab")
