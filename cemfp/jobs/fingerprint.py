@@ -102,7 +102,7 @@ class MakeCandidates(Job):
         method = self.method
         if isinstance(method, CEM):
             per_step = self._flops([self.source]) if method.follows_source else 0.0
-            for group in (self.defender.surrogates, self.defender.references):
+            for group in filter(None, (self.defender.surrogates, self.defender.references)):
                 per_step += self._flops(group) / len(group) * method.per_step(len(group))
             gradients = method.steps
         elif isinstance(method, Characteristic) and isinstance(self.source, TrainNet):

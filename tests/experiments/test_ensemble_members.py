@@ -75,16 +75,29 @@ def test_a_step_asks_no_more_nets_than_there_are():
     assert all_of_them / two == pytest.approx(8 / 4)
 
 
+def weights(model):
+    return np.concatenate([weight.ravel() for weight in model.get_weights()])
+
+
 def test_a_snapshot_is_the_net_on_its_way(tmp_path):
     recipe = Recipe(epochs=2, batch_size=50, flip=False, pad=0, precision="float32")
     net = Net(arguments=(("width", 4), ("depth", 8)))
-    final = TrainNet("digits", recipe, 1_000, "defender", net, images=100)
+    final = TrainNet("digits", recipe, 1_000, "defender", net, images=1_000)
     first = with_snapshots((final,), (0.25,))[1]
     assert first.key() != final.key() and "after 25%" in first.label()
     store = Store(tmp_path / "store")
     found = [Classifier.load(obtain(job, store)) for job in (first, final)]
-    early, late = (sum(np.abs(w).sum() for w in net.model.get_weights()) for net in found)
-    assert early != late and found[0].config.training["snapshot"] == 0.25
+    seen = {}  # share of the steps -> weights
+    final.train(
+        store, str, lambda done, total, model: seen.setdefault(done / total, weights(model))
+    )
+    share = min(share for share in seen if share >= 0.25)
+    assert 0 in seen and share < 1
+    early, late = (weights(net.model) for net in found)
+    np.testing.assert_allclose(early, seen[share], atol=2e-3)  # kept in float16
+    np.testing.assert_allclose(late, seen[1], atol=2e-3)
+    assert not np.allclose(early, late, atol=2e-3)
+    assert found[0].config.training["snapshot"] == 0.25
     assert (found[0].role, found[0].origin) == (found[1].role, found[1].origin)
     with pytest.raises(ValueError, match="expected nets of the defender"):
         with_snapshots((dataclasses.replace(final, role="evaluation"),), (0.5,))
