@@ -39,10 +39,12 @@ class Variant:
         name: What the table calls it.
         prepare: Called in a process of its own; does all that is not timed and returns a function
             that does one repeat and returns how much work that was, in the section's unit.
+        processes: So many do a repeat each at the same time; the rate and the memory are their sum.
     """
 
     name: str
     prepare: Callable[[], Repeat]
+    processes: int = 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,30 +73,37 @@ class BenchmarkFailed(RuntimeError):
 
 
 class _Child:
-    """A variant at work in its own process."""
+    """A variant at work in its own process, or in several at once."""
 
     def __init__(self, variant: Variant) -> None:
         context = multiprocessing.get_context("spawn")
         self.name = variant.name
-        self.pipe, theirs = context.Pipe()
-        self.process = context.Process(target=_serve, args=(variant.prepare, theirs), daemon=True)
-        self.process.start()
-        theirs.close()  # the child now holds the only other end: its death is an end of file
+        self.processes, self.pipes = [], []
+        for _ in range(variant.processes):
+            pipe, theirs = context.Pipe()
+            process = context.Process(target=_serve, args=(variant.prepare, theirs), daemon=True)
+            process.start()
+            theirs.close()  # the child now holds the only other end: its death is an end of file
+            self.processes.append(process)
+            self.pipes.append(pipe)
 
-    def receive(self) -> float:
+    def receive(self) -> list[float]:
+        """Return the next answer of every process."""
         try:
-            return self.pipe.recv()
+            return [pipe.recv() for pipe in self.pipes]
         except EOFError as error:
             raise BenchmarkFailed(f"the variant {self.name!r} failed; see above") from error
 
     def ask(self, what: str) -> float:
         """Have one repeat done (`repeat`: its rate), or end it (`stop`: its peak memory, MiB)."""
-        self.pipe.send(what)
-        return self.receive()
+        for pipe in self.pipes:
+            pipe.send(what)
+        return sum(self.receive())
 
     def close(self) -> None:
-        self.process.kill()
-        self.process.join()
+        for process in self.processes:
+            process.kill()
+            process.join()
 
 
 def _serve(prepare: Callable[[], Repeat], pipe: Connection) -> None:
@@ -124,7 +133,7 @@ def measure(section: Section) -> dict[str, Any]:
         for variant in section.variants:  # one after the other: preparing is timed, too
             children.append(_Child(variant))
             stack.callback(children[-1].close)
-            preparations.append(children[-1].receive())
+            preparations.append(max(children[-1].receive()))
         rounds = repeat_in_turns(
             lambda: [child.ask("repeat") for child in children], section.rounds, LONGEST_SECONDS
         )

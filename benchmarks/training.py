@@ -1,12 +1,15 @@
 """Training ResNet20 on 32 x 32 images: the package's loop against Keras `Model.fit`.
 
 The images are random bytes: speed does not depend on what they show. The package's loop flips and
-crops every image; `Model.fit` is spared that.
+crops every image; `Model.fit` is spared that. Studies and `protect` train as many nets at once as
+there are cores, with a thread each: the last row has the images of all of them.
 """
 
 from __future__ import annotations
 
 import functools
+import os
+from typing import Literal
 
 import numpy as np
 import tensorflow as tf
@@ -18,6 +21,7 @@ from cemfp.training import loop as training
 from cemfp.training.recipe import Recipe
 
 SHAPE, CLASSES, BATCH = (32, 32, 3), 10, 128
+CORES = os.cpu_count() or 1
 IMAGES = BATCH * training.STEPS_PER_CALL  # one repeat, for either
 
 
@@ -25,8 +29,14 @@ def sections(quick: bool) -> list[Section]:
     """Return the comparison; `quick` has fewer rounds."""
     variants = [
         Variant("Keras fit, float32", functools.partial(_prepare_fit, "float32")),
-        Variant("cemfp, float32", functools.partial(_prepare_train, "float32")),
-        Variant("cemfp, auto", functools.partial(_prepare_train, "auto")),
+        Variant("cemfp, float32", functools.partial(prepare_train, "float32")),
+        Variant("cemfp, auto", functools.partial(prepare_train, "auto")),
+        *(
+            Variant(
+                f"cemfp, {name}, a net on each core", functools.partial(_prepare_one, name), CORES
+            )
+            for name in ("float32", "auto")
+        ),
     ]
     if precisions.computes("bfloat16"):
         fit = functools.partial(_prepare_fit, "mixed_bfloat16")
@@ -58,10 +68,17 @@ def _prepare_fit(policy: str) -> Repeat:
     return repeat
 
 
-def _prepare_train(precision: str) -> Repeat:
+def prepare_train(precision: str, optimizer: Literal["sgd", "muon"] = "sgd") -> Repeat:
+    """Return a call that trains for `STEPS_PER_CALL` steps; the first has been made."""
     # Many epochs: the loop is stopped by the end of the process. A low rate, so that noise as
     # labels cannot make it diverge.
-    recipe = Recipe(epochs=10_000, batch_size=BATCH, learning_rate=0.01, precision=precision)
+    recipe = Recipe(
+        epochs=10_000,
+        batch_size=BATCH,
+        learning_rate=0.01,
+        optimizer=optimizer,
+        precision=precision,
+    )
 
     def run(progress: Progress) -> None:
         images, labels = _data()
@@ -69,3 +86,9 @@ def _prepare_train(precision: str) -> Repeat:
         training.train(build, images, labels, recipe, seed=0, progress=progress)
 
     return turns(run, IMAGES)
+
+
+def _prepare_one(precision: str) -> Repeat:
+    """One of as many nets as there are cores."""
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    return prepare_train(precision)

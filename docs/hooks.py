@@ -6,6 +6,7 @@ A line of a page by itself is replaced when the site is built, so that nothing i
     <!-- show remaining small -->              a profile's tables and figures that no page names
     <!-- show benchmark cem -->                the tables of benchmarks/results/cem.json
     <!-- show images -->                      the table of benchmarks/results/images.json
+    <!-- show steps -->                       the table of benchmarks/results/steps.json
     <!-- show list NETS -->                    rows of NETS, ATTACKS, METHODS, REMOVALS, DATASETS
     <!-- show profiles -->                     the sizes of a study
     <!-- show modules cemfp.data -->           the reference of each module of a package
@@ -102,6 +103,13 @@ def _machine(facts: dict[str, Any]) -> str:
         f"({', '.join(facts['instructions'])}), Python {facts['python']}, TensorFlow "
         f"{facts['tensorflow']}; load before the run: {facts['load_before']}."
     )
+
+
+def _steps() -> str:
+    from benchmarks.steps import table
+
+    result = _measured("steps")
+    return "\n\n".join([table(result["milliseconds"]), _machine(result["machine"])])
 
 
 def _images() -> str:
@@ -265,6 +273,7 @@ SHOWN: dict[str, Callable[..., str]] = {
     "remaining": _remaining,
     "benchmark": _benchmark,
     "images": _images,
+    "steps": _steps,
     "list": _list,
     "profiles": _profiles,
     "modules": _modules,

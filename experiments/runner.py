@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import importlib
 import json
 from collections.abc import Iterable, Sequence
@@ -64,9 +65,22 @@ def find(names: Iterable[str]) -> list[Experiment]:
     return [importlib.import_module(f"experiments.{name}") for name in chosen]
 
 
-def all_jobs(experiments: Sequence[Experiment], profile: Profile) -> list[Job]:
-    """Return the jobs of all experiments, in order."""
-    return [job for module in experiments for job in module.jobs(profile).values()]
+def all_jobs(
+    experiments: Sequence[Experiment], profile: Profile, rows: Iterable[str] = ()
+) -> list[Job]:
+    """Return the jobs of all experiments, in order; `rows` are patterns of the names to choose.
+
+    Raises:
+        ValueError: No row has a name of such a pattern.
+    """
+    named = [pair for module in experiments for pair in module.jobs(profile).items()]
+    patterns = tuple(rows)
+    for pattern in patterns:
+        if not fnmatch.filter((name for name, _ in named), pattern):
+            some = ", ".join(dict.fromkeys(name for name, _ in named))
+            raise ValueError(f"expected a pattern of these rows: {some}. Received: {pattern}")
+    chosen = patterns or ("*",)
+    return [job for name, job in named if any(fnmatch.fnmatch(name, one) for one in chosen)]
 
 
 def rows_path(profile: Profile, name: str) -> Path:

@@ -1,5 +1,7 @@
 """The benchmarks' harness; what it measures is not tested by the clock."""
 
+import functools
+import os
 import time
 
 import numpy as np
@@ -21,6 +23,35 @@ def test_the_first_round_decides_how_many_fit():
     # Even where one round takes longer than all may, there is a spread.
     assert len(harness.repeat_in_turns(once, 5, longest=0.01)) == harness.FEWEST_ROUNDS
     assert 2 <= len(harness.repeat_in_turns(once, 500, longest=0.2)) <= 10
+
+
+def _meet(folder, others):
+    """A repeat that ends only if so many processes are at it at the same time."""
+
+    def repeat():
+        (folder / str(os.getpid())).touch()
+        end = time.monotonic() + 60
+        while len(list(folder.iterdir())) < others:
+            if time.monotonic() > end:
+                raise TimeoutError(f"expected {others} processes in {folder}")
+            time.sleep(0.01)
+        return 5.0
+
+    return repeat
+
+
+def test_a_variant_of_several_processes_at_once(tmp_path):
+    prepare = functools.partial(_meet, tmp_path, 2)
+    variants = (
+        harness.Variant("both at once", prepare, processes=2),
+        harness.Variant("one", prepare),
+    )
+    result = harness.measure(harness.Section("Meeting", "meetings", variants, rounds=2))
+    assert [row["name"] for row in result["rows"]] == ["both at once", "one"]
+    assert len(list(tmp_path.iterdir())) == 3
+    # Two processes hold about twice the memory of one.
+    both, one = (row["peak_mib"] for row in result["rows"])
+    assert both > 1.5 * one
 
 
 def test_a_busy_machine_writes_no_results(monkeypatch, tmp_path):

@@ -28,6 +28,7 @@ class Planned:
         profile_name: str,
         uri: str,
         kinds: tuple[str, ...],
+        rows: tuple[str, ...],
         processes: int | None,
     ) -> None:
         from cemfp.engine.survey import only
@@ -35,7 +36,8 @@ class Planned:
 
         self.runner, self.profile = load_study(profile_name)
         self.experiments = self.runner.find(names)
-        self.jobs: list[Job] = only(self.runner.all_jobs(self.experiments, self.profile), kinds)
+        jobs = self.runner.all_jobs(self.experiments, self.profile, rows)
+        self.jobs: list[Job] = only(jobs, kinds)
         self.store: Store = open_store(uri)
         self.processes = processes
         self.partial = bool(kinds)  # rows of such a run would lack what the experiment needs

@@ -62,6 +62,12 @@ def _options(command: Callable[..., None]) -> Callable[..., None]:
             help="Only jobs of this kind, such as `train`, and what they need; writes no rows.",
         ),
         click.option(
+            "--rows",
+            multiple=True,
+            metavar="PATTERN",
+            help="Only rows of such a name, such as `prune*` or `cem`; the others stay for later.",
+        ),
+        click.option(
             "--jobs",
             "-j",
             "processes",
@@ -94,6 +100,7 @@ def run(
 
     \b
     Example: cemfp study run --profile demo --jobs 2
+    Example: cemfp study run cifar10_irremovability --rows "scores*" --rows "prune* | 0"
     Example: cemfp study run --executor ray --address auto --store s3://bucket/cemfp
     """
     if address and executor != "ray":

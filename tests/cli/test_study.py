@@ -42,6 +42,8 @@ def test_the_plan_says_what_is_missing_and_runs_nothing(cemfp, few_nets, tmp_pat
         assert "profile demo on digits" in result.output
         assert "total            0        4" in result.output
         assert "GB free" in result.output
+    one = cemfp("run", "cifar10_nets", "--profile", "demo", "--rows", "vgg*", "--dry-run")
+    assert "total            0        2" in one.output  # the net, and what is said of it
     assert not (tmp_path / "store" / "objects").exists()
 
 
@@ -92,6 +94,7 @@ def test_only_one_kind_writes_no_rows(cemfp, tmp_path):
     [
         (("cifar10_rok", "--profile", "demo"), "Received: cifar10_rok"),
         (("--profile", "demo", "--only", "trian"), "Received: trian"),
+        (("cifar10_roc", "--profile", "demo", "--rows", "cen"), "these rows: cem, fgm"),
         (("--profile", "huge"), "'huge' is not one of"),
         (("--profile", "demo", "--address", "auto"), "expected --executor ray with --address"),
         (("--profile", "demo", "--jobs", "0"), "0 is not in the range"),
