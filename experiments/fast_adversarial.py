@@ -18,13 +18,13 @@ from cemfp.models.roles import Role
 from cemfp.removal.adversarial_training import AdversarialTraining
 from experiments import markdown
 from experiments.common import Rows
+from experiments.jobs.cases import FAST_STEP
 from experiments.jobs.robust import RADII, MeasureRobust
 
 NAME = "fast_adversarial"
 SEEDS = (0, 1)
 ATTACKED = 500
 PLAIN = "plain"
-FAST_STEP = 1.25  # of FGSM with a random start, as a share of epsilon
 
 
 def jobs(profile: Profile) -> dict[str, MeasureRobust]:

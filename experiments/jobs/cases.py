@@ -22,6 +22,8 @@ SPARSITIES = (0.7, 0.8, 0.9)
 SHARES = (0.5, 0.6, 0.7, 0.8)
 # The paper names no radius; its clean accuracy hints at a small one. By names in figures.
 RADII = {"": 2 / 255, "_8": 8 / 255}
+# Of FGSM with a random start, one step, as a share of epsilon [Wong, Rice, Kolter, ICLR 2020].
+FAST_STEP = 1.25
 _SMALL_NET = Net(arguments=(("depth", 8), ("width", 8)))
 
 
@@ -34,6 +36,7 @@ class Means:
         tuning_images: Number of images for that; 0 means all.
         pruning: How a thief tunes while pruning.
         attack_steps: PGD steps in each step of adversarial training.
+        attack_step: Size of one as a share of epsilon; 0 leaves it to the attack.
         repeats: Runs of each attack, with other seeds.
         fewer: Attacks that run less often, since they cost too much.
         nets: Nets of the thief's choice beside the victim's own, by name in figures.
@@ -49,6 +52,7 @@ class Means:
     pruning: Recipe
     tuning_images: int = 0
     attack_steps: int = 7
+    attack_step: float = 0.0
     repeats: int = 3
     fewer: tuple[tuple[str, int], ...] = ()
     nets: tuple[tuple[str, Net], ...] = ()
@@ -111,6 +115,8 @@ MEANS = {
 
 MEANS["strong"] = dataclasses.replace(
     MEANS["small"],
+    attack_steps=1,
+    attack_step=FAST_STEP,
     transfer=dataclasses.replace(MEANS["small"].transfer, optimizer="muon"),
 )
 
@@ -189,7 +195,12 @@ def _other_images(profile: Profile) -> Iterator[tuple[str, RemoveFingerprint]]:
 def _adversarial(profile: Profile) -> Iterator[tuple[str, RemoveFingerprint]]:
     means = setting_of(profile, MEANS)
     for name, epsilon in RADII.items():
-        settings: dict[str, Any] = {"epsilon": epsilon, "steps": means.attack_steps}
+        step = means.attack_step * epsilon
+        settings: dict[str, Any] = {
+            "epsilon": epsilon,
+            "steps": means.attack_steps,
+            "step_size": step,
+        }
         yield f"advtrain_{_family(profile)}{name}", _attack(profile, "advtrain", **settings)
         if means.related:
             settings |= _related(profile)
