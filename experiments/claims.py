@@ -135,8 +135,8 @@ def _evasion(study: StudyRows) -> Claim:
         f"AUC {markdown.spread(summary)} at {study.epsilon:g}; on its own task "
         f"{markdown.spread(own)}",
         _say(float(np.mean(aucs["cem"])) <= 0.75),
-        "on these JPEG-compressed images the detector finds random noise of one grey level as "
-        f"well: AUC {markdown.spread(noise)}; it sees any change of pixels",
+        f"it finds random noise of one grey level, too: AUC {markdown.spread(noise)}; where that "
+        "is 1, it sees any change of pixels",
     )
 
 
@@ -226,7 +226,7 @@ def _adversarial(study: StudyRows) -> Claim:
         f"CAEAcc {TEXT['cae_acc_advtrain_cifar10_eps_0.025']} at 89.75 %",
         "; ".join(f"{study.numbers(name)} ({study.verdict(name)})" for name in names),
         _say(any("yes" in study.verdict(name) for name in names)),
-        "it removes, but four epochs with three PGD steps leave it too inaccurate to count; "
+        "a few epochs with few PGD steps cost more accuracy than the paper's training; "
         f"robust accuracy {_robust(study, names)}",
     )
 
