@@ -51,6 +51,7 @@ ON_REQUEST = (
 )
 RESULTS = Path(__file__).parent / "results"
 MODELS, STUDY = "models", "study"
+IN_README = "strong"  # the profile whose central table the README shows
 
 
 def find(names: Iterable[str]) -> list[Experiment]:
@@ -162,7 +163,7 @@ def draw(experiments: Sequence[Experiment], profile: Profile) -> list[str]:
     ):
         claims.write(rows, profile, RESULTS / profile.name / "claims.md")
     roc = rows_path(profile, "cifar10_roc")
-    if profile.name == "small" and roc.is_file():
+    if profile.name == IN_README and roc.is_file():
         models = read_json(rows_path(profile, MODELS))
         table.update_readme(read_json(roc), models, profile)
     return drawn
