@@ -2,7 +2,7 @@
 
 The images are random bytes: speed does not depend on what they show. The package's loop flips and
 crops every image; `Model.fit` is spared that. Studies and `protect` train as many nets at once as
-there are cores, with a thread each: the last row has the images of all of them.
+there are cores, with a thread each: the last two rows have the images of all of them.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from benchmarks import __main__ as program
-from benchmarks import forms, graphs, harness
+from benchmarks import forms, graphs, harness, steps
 
 
 def test_the_first_round_decides_how_many_fit():
@@ -52,6 +52,17 @@ def test_a_variant_of_several_processes_at_once(tmp_path):
     # Two processes hold about twice the memory of one.
     both, one = (row["peak_mib"] for row in result["rows"])
     assert both > 1.5 * one
+
+
+def test_operations_are_told_apart_by_their_types():
+    space = steps.xplane_pb2.XSpace()
+    plane = space.planes.add()
+    line = plane.lines.add()
+    names = ("a/conv:_MklNativeConv2D#id=1#", "b/g:ReluGrad#id=2#", "c/conv:Conv2D", "Run")
+    for number, name in enumerate(names, 1):
+        plane.event_metadata[number].name = name
+        line.events.add(metadata_id=number, duration_ps=number * 10**12)
+    assert steps._times(space) == {"Conv2D": 1 + 3, "ReluGrad": 2, "Run": 4}
 
 
 def test_a_busy_machine_writes_no_results(monkeypatch, tmp_path):

@@ -12,6 +12,7 @@ from cemfp.storage.store import Store
 from experiments import characteristic, claims, findings, runner, table
 from experiments import cifar10_irremovability as irremovability
 from experiments.jobs.base_models import cnn1_setting
+from experiments.jobs.cases import cases
 from experiments.profiles import PROFILES, setting_of
 
 
@@ -131,6 +132,22 @@ def test_a_profile_shares_the_settings_of_the_one_that_it_is_like():
     assert setting_of(first, {"strong": 0}, 4) == 0
     with pytest.raises(KeyError):
         setting_of(PROFILES["paper"], {"small": 1})
+
+
+def test_rows_are_chosen_by_their_names():
+    profile, chosen = PROFILES["demo"], runner.find(["cifar10_roc"])
+    jobs = chosen[0].jobs(profile)
+    assert runner.all_jobs(chosen, profile, ["c*", "sac"]) == [jobs["cem"], jobs["cw"], jobs["sac"]]
+    assert runner.all_jobs(chosen, profile) == list(jobs.values())
+
+
+def test_the_thief_of_strong_nets_takes_one_long_step():
+    strong, small = (
+        cases(PROFILES[name])["advtrain_cifar10"][0].attack for name in ("strong", "small")
+    )
+    assert (strong.epsilon, strong.steps, strong.random_start) == (2 / 255, 1, True)
+    assert strong.step_size == pytest.approx(2.5 / 255)
+    assert (small.steps, small.step_size) == (3, 0.0)
 
 
 def test_the_command_line_knows_every_profile():
