@@ -7,6 +7,7 @@ import importlib
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from cemfp.engine.facts import study_facts
 from cemfp.engine.jobs import Job, plan
@@ -51,6 +52,7 @@ ON_REQUEST = (
 )
 RESULTS = Path(__file__).parent / "results"
 MODELS, STUDY = "models", "study"
+KEY = "job"  # of the job that a row came from
 IN_README = "strong"  # the profile whose central table the README shows
 
 
@@ -92,24 +94,27 @@ def rows_path(profile: Profile, name: str) -> Path:
 def collect(experiments: Sequence[Experiment], profile: Profile, store: Store) -> None:
     """Copy rows, and the fingerprints of the central experiment, from the store to `results/`.
 
-    A method that gave no fingerprint has a row that says so, and so has a job that failed.
+    A method that gave no fingerprint has a row that says so, and so has a job that failed. A row of
+    a job that this store lacks stays if it came from the same job: another machine made it.
     """
-    # A store without the study's models would leave nothing of the rows that others made.
-    if store.has(make_zoo(profile).source.key()) or not rows_path(profile, STUDY).is_file():
-        write_models(profile, store)
-        write_study(profile, store)
+    write_models(profile, store)
+    write_study(profile, store)
     for module in experiments:
-        jobs = module.jobs(profile)
-        rows: Rows = {
-            name: read_rows(store, job) if store.has(job.key()) else {"missing": _why(store, job)}
-            for name, job in jobs.items()
-        }
-        path = rows_path(profile, module.NAME)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomic(path, (json.dumps(rows, indent=1) + "\n").encode())
+        path, jobs = rows_path(profile, module.NAME), module.jobs(profile)
+        before = _read(path, {})
+        rows: Rows = {name: _row(store, job, before.get(name, {})) for name, job in jobs.items()}
+        _write(path, rows)
         for name, job in jobs.items():
             if name.partition(" ")[0] == "cem" and store.has(job.key()):
                 _copy_fingerprint(store, job, fingerprint_path(path.parent, module.NAME, name))
+
+
+def _row(store: Store, job: Job, before: dict[str, Any]) -> dict[str, Any]:
+    """Return what `job` computed and its key; else what is known of it, or why there is nothing."""
+    key = job.key()
+    if store.has(key):
+        return {KEY: key, **read_rows(store, job)}
+    return before if before.get(KEY) == key else {"missing": _why(store, job)}
 
 
 def fingerprint_path(directory: Path, experiment: str, row: str) -> Path:
@@ -127,25 +132,48 @@ def _copy_fingerprint(store: Store, job: Job, path: Path) -> None:
 
 
 def write_models(profile: Profile, store: Store) -> None:
-    """Write one row per trained model: what it is, how it was made, its test accuracy."""
-    rows = []
-    for job in make_zoo(profile).everyone:
-        if store.has(job.key()):
-            config = read_json(store.get(job.key()) / CONFIG)
-            kept = {name: config[name] for name in ("net", "arguments", "role", "origin")}
-            took = {"took_seconds": store.manifest(job.key())["took_seconds"]}
-            rows.append({"key": job.key(), **kept, **config["training"], **took})
+    """Write one row per trained model: what it is, how it was made, its test accuracy.
+
+    A model that this store lacks keeps its row; where no row would be left, the file stays.
+    """
     path = rows_path(profile, MODELS)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomic(path, (json.dumps(rows, indent=1) + "\n").encode())
+    before = {row["key"]: row for row in _read(path, [])}
+    rows = []
+    for key in (job.key() for job in make_zoo(profile).everyone):
+        if store.has(key):
+            config = read_json(store.get(key) / CONFIG)
+            kept = {name: config[name] for name in ("net", "arguments", "role", "origin")}
+            took = {"took_seconds": store.manifest(key)["took_seconds"]}
+            rows.append({"key": key, **kept, **config["training"], **took})
+        elif key in before:
+            rows.append(before[key])
+    if rows or not path.is_file():
+        _write(path, rows)
 
 
 def write_study(profile: Profile, store: Store) -> None:
-    """Write what was run by which versions on which machine, and how long it took."""
+    """Write what was run by which versions on which machine, and how long it took.
+
+    A store that lacks jobs which were counted before would tell less: what is written stays.
+    """
     others = find(ON_REQUEST)
     begun = [m for m in others if any(store.has(j.key()) for j in m.jobs(profile).values())]
-    row = {"profile": profile.name, **study_facts(all_jobs(find([]) + begun, profile), store)}
-    write_atomic(rows_path(profile, STUDY), (json.dumps(row, indent=1) + "\n").encode())
+    facts = study_facts(all_jobs(find([]) + begun, profile), store)
+    path = rows_path(profile, STUDY)
+    counted = _read(path, {}).get("jobs", {})
+    if all(
+        count["done"] <= facts["jobs"].get(kind, count)["done"] for kind, count in counted.items()
+    ):
+        _write(path, {"profile": profile.name, **facts})
+
+
+def _read(path: Path, default: Any) -> Any:
+    return read_json(path) if path.is_file() else default
+
+
+def _write(path: Path, content: Any) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomic(path, (json.dumps(content, indent=1) + "\n").encode())
 
 
 def draw(experiments: Sequence[Experiment], profile: Profile) -> list[str]:

@@ -118,10 +118,36 @@ def test_a_store_without_the_models_leaves_the_rows_of_others(tmp_path, monkeypa
     monkeypatch.setattr(runner, "RESULTS", tmp_path)
     profile, models = PROFILES["demo"], tmp_path / "demo" / "models.json"
     models.parent.mkdir()
-    models.write_text("[1]")
-    models.with_name("study.json").write_text("{}")
+    models.write_text('[{"key": "of an earlier recipe"}]')
+    counted = {"jobs": {"train": {"done": 1, "missing": 0, "seconds": 2.0}}}
+    models.with_name("study.json").write_text(json.dumps(counted))
     runner.collect([], profile, Store(tmp_path / "store"))
-    assert models.read_text() == "[1]" and models.with_name("study.json").read_text() == "{}"
+    assert "earlier" in models.read_text()
+    assert json.loads(models.with_name("study.json").read_text()) == counted
+    own = {"key": make_zoo(profile).source.key(), "test_accuracy": 0.9}
+    models.write_text(json.dumps([own]))
+    runner.collect([], profile, Store(tmp_path / "store"))
+    assert json.loads(models.read_text()) == [own]
+
+
+def test_a_row_of_the_same_job_stays_where_the_store_lacks_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(runner, "RESULTS", tmp_path)
+    profile, (module,) = PROFILES["demo"], runner.find(["cifar10_roc"])
+    path, job = runner.rows_path(profile, module.NAME), module.jobs(profile)["cw"]
+    path.parent.mkdir()
+    made = {runner.KEY: job.key(), "evaluation": {}}
+    path.write_text(
+        json.dumps({"cw": made, "cem": {runner.KEY: "another job's", "evaluation": {}}})
+    )
+    store = Store(tmp_path / "store")
+    runner.collect([module], profile, store)
+    rows = json.loads(path.read_text())
+    assert rows["cw"] == made and rows["cem"] == {"missing": "not run yet"}
+    with store.write(job.key(), job.description()) as out:
+        (out / "rows.json").write_text('{"evaluation": {"new": 1}}')
+    runner.collect([module], profile, store)
+    now = json.loads(path.read_text())["cw"]
+    assert now == {runner.KEY: job.key(), "evaluation": {"new": 1}}
 
 
 def test_a_profile_shares_the_settings_of_the_one_that_it_is_like():

@@ -96,8 +96,8 @@ if __name__ == "__main__":
     parts = [(part.images, part.labels) for part in (digits.train, digits.test)]
     model = source.predict_labels
     made = cemfp.protect(
-        model, tuple(parts), out=sys.argv[2], budget="6m", say=print, progress=False,
-        surrogates=2, references=2, epsilon=0.3, inputs=10, nets=("resnet20:width=4:depth=8",),
+        model, tuple(parts), out=sys.argv[2], budget="10m", say=print, progress=False,
+        surrogates=2, references=2, epsilon=0.45, inputs=40, nets=("resnet20:width=8:depth=8",),
     )
     print("VERDICT", made.fingerprint.verify(model).decision)
 """
