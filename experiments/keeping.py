@@ -44,18 +44,19 @@ def _experiment(name: str) -> str:
     return "cifar10_irremovability" if name.startswith("thief-") else zoo.NAME
 
 
+def restorable(jobs: Iterable[Job], store: Store) -> dict[str, Job]:
+    """Return the jobs that have a kept model, but no result in the store, by the model's name."""
+    names = {entry["key"]: name for name, entry in kept.entries().items()}
+    known = {names[job.key()]: job for job in plan(jobs) if job.key() in names}
+    return {name: job for name, job in known.items() if not store.has(job.key())}
+
+
 def restore(jobs: Iterable[Job], store: Store) -> list[str]:
     """Put the kept models that `jobs` would train into the store; return their names."""
-    found = {entry["key"]: (name, entry) for name, entry in kept.entries().items()}
-    taken = []
-    for job in plan(jobs):
-        key = job.key()
-        if key not in found or store.has(key):
-            continue
-        name, entry = found[key]
-        directory = kept.find(name)
-        with store.write(key, job.description(), took_seconds=entry["took_seconds"]) as out:
+    found, entries = restorable(jobs, store), kept.entries()
+    for name, job in found.items():
+        directory, took = kept.find(name), entries[name]["took_seconds"]
+        with store.write(job.key(), job.description(), took_seconds=took) as out:
             for file in directory.iterdir():
                 shutil.copyfile(file, out / file.name)
-        taken.append(name)
-    return taken
+    return list(found)

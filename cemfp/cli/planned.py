@@ -15,6 +15,7 @@ from cemfp.cli.errors import Failure
 if TYPE_CHECKING:
     from cemfp.engine.executors import Outcome
     from cemfp.engine.jobs import Job
+    from cemfp.engine.survey import Count
     from cemfp.jobs.zoo import Profile
     from cemfp.storage.store import Store
 
@@ -50,13 +51,21 @@ class Planned:
     def show(self) -> None:
         """Print the plan."""
         from cemfp.engine.jobs import plan
-        from cemfp.engine.survey import describe, survey
+        from cemfp.engine.survey import describe
         from cemfp.storage.remote_store import without_password
 
         place = without_password(self.store.uri)
         data = sorted({found for job in plan(self.jobs) if (found := getattr(job, "data", ""))})
         click.echo(f"profile {self.profile.name} on {', '.join(data)}, store {place}")
-        click.echo(describe(survey(self.jobs, self.store), self.store, slots=self.slots))
+        click.echo(describe(self.survey(), self.store, slots=self.slots))
+
+    def survey(self) -> dict[str, Count]:
+        """Count what is done and missing; a net that the repository keeps is done."""
+        from cemfp.engine.survey import survey
+        from experiments.keeping import restorable
+
+        kept = {job.key() for job in restorable(self.jobs, self.store).values()}
+        return survey(self.jobs, self.store, elsewhere=kept)
 
     def take_kept(self) -> None:
         """Put the nets that the repository keeps into the store, instead of training them."""

@@ -197,7 +197,7 @@ def status(rates: Path | None, cost: Path | None, **which: Any) -> None:
     Example: cemfp study status cifar10_roc --profile small
     """
     from cemfp.engine.estimates import save_rates
-    from cemfp.engine.survey import cost_table, survey
+    from cemfp.engine.survey import cost_table
     from cemfp.storage.files import write_atomic
 
     planned = Planned(**which)
@@ -205,7 +205,7 @@ def status(rates: Path | None, cost: Path | None, **which: Any) -> None:
     if rates is not None:
         save_rates(planned.jobs, planned.store, rates)
     if cost is not None:
-        write_atomic(cost, cost_table(survey(planned.jobs, planned.store)).encode())
+        write_atomic(cost, cost_table(planned.survey()).encode())
 
 
 @study.command()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -36,13 +36,23 @@ class Count(NamedTuple):
     flops: float = 0.0
 
 
-def survey(jobs: Iterable[Job], store: Store) -> dict[str, Count]:
-    """Count by kind the results of `jobs` and of all they need."""
+def survey(jobs: Iterable[Job], store: Store, elsewhere: Container[str] = ()) -> dict[str, Count]:
+    """Count by kind the results of `jobs` and of all they need.
+
+    Args:
+        jobs: What is wanted.
+        store: Where results are.
+        elsewhere: Keys of jobs whose results are put into the store before anything runs.
+    """
     planned = plan(jobs)
     estimates = Estimates(store, planned)
     counts: dict[str, Count] = {}
     for job in planned:
-        counts[job.kind] = _with(counts.get(job.kind, Count()), job, store, estimates)
+        count, key = counts.get(job.kind, Count()), job.key()
+        done = key in elsewhere or store.has(key)
+        counts[job.kind] = (
+            count._replace(done=count.done + 1) if done else _with(count, job, estimates)
+        )
     return counts
 
 
@@ -93,9 +103,7 @@ def only(jobs: Sequence[Job], kinds: Sequence[str]) -> list[Job]:
     return [job for job in planned if job.kind in kinds]
 
 
-def _with(count: Count, job: Job, store: Store, estimates: Estimates) -> Count:
-    if store.has(job.key()):
-        return count._replace(done=count.done + 1)
+def _with(count: Count, job: Job, estimates: Estimates) -> Count:
     seconds = estimates.seconds(job)
     return Count(
         count.done,

@@ -73,8 +73,12 @@ def collected_without_the_last_net(cemfp, tmp_path, arguments, rows):
     store, (first, second) = Store(tmp_path / "store"), rows
     with store.lock(last.key()):
         store.discard(last.key())
+    written = tmp_path / "results/demo/cifar10_nets.json"
     assert cemfp("collect", *arguments).exit_code == 0
-    found = json.loads((tmp_path / "results/demo/cifar10_nets.json").read_bytes())
+    assert json.loads(written.read_bytes()) == rows  # a row of the same job stays
+    written.unlink()
+    assert cemfp("collect", *arguments).exit_code == 0
+    found = json.loads(written.read_bytes())
     assert found == {first: rows[first], second: {"missing": "not run yet"}}
     assert not store.has(last.key())
     refused = cemfp("collect", *arguments, "--only", "train")

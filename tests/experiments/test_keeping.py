@@ -7,6 +7,7 @@ import shutil
 import pytest
 
 from cemfp.engine.jobs import obtain
+from cemfp.engine.survey import survey
 from cemfp.jobs.zoo import make_zoo
 from cemfp.models import kept
 from cemfp.models.classifier import Classifier
@@ -92,6 +93,10 @@ def test_kept_nets_are_taken_instead_of_trained(results, tmp_path):
     assert entry["command"] == "cemfp study run zoo --profile demo"
     assert abs(entry["test_accuracy"] - entry["test_accuracy_float16"]) < 0.02
     other, source = Store(tmp_path / "other"), make_zoo(PROFILE).source
+    ready = keeping.restorable(zoo.jobs(PROFILE).values(), other)
+    assert sorted(ready) == sorted(kept.entries()) and ready["source"] == source
+    assert survey([source], other)["train"].missing == 1  # and none, if it is to be taken
+    assert survey([source], other, elsewhere={source.key()})["train"] == (1, 0, 0, 0, 0, 0)
     assert sorted(keeping.restore(zoo.jobs(PROFILE).values(), other)) == sorted(kept.entries())
     assert keeping.restore(zoo.jobs(PROFILE).values(), other) == []
     net = Classifier.load(other.get(source.key()))
