@@ -64,7 +64,8 @@ def draw(rows: Rows, profile: Profile, directory: Path) -> None:
         f"copies of the source, the innocent model and the judge's {len(some['independents'])} "
         f"independents answer the key; threshold {some['threshold']:.2f}. Then the checks that "
         "failed, and those left open. No commitment is stamped here, so that this check is open "
-        "at best; the late claims come with a commitment to the true fingerprint.",
+        "at best; the late claims come with a commitment to the true fingerprint. The innocent "
+        "model is one of the calibration's: it had its part in the true claim's threshold.",
     )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from cemfp.engine.jobs import Job, plan
 from cemfp.jobs.zoo import Profile
 from cemfp.models import kept
-from cemfp.models.classifier import CONFIG, Classifier
+from cemfp.models.classifier import CONFIG, Classifier, ClassifierError
 from cemfp.removal import SUMMARY
 from cemfp.storage.files import read_json
 from cemfp.storage.store import Store
@@ -16,11 +16,23 @@ from experiments import zoo
 
 
 def keep(profile: Profile, store: Store) -> list[str]:
-    """Copy the nets of `profile` that the store has to `models/`; return the names of new ones."""
+    """Copy the nets of `profile` that the store has to `models/`; return the names of new ones.
+
+    Raises:
+        ClassifierError: Another net is kept by the name of one: there is room for one profile's.
+    """
     known = kept.entries()
-    new = {
-        n: job for n, job in zoo.kept(profile).items() if n not in known and store.has(job.key())
-    }
+    made = {name: job for name, job in zoo.kept(profile).items() if store.has(job.key())}
+    others = [
+        name for name, job in made.items() if known.get(name, {}).get("key", job.key()) != job.key()
+    ]
+    if others:
+        raise ClassifierError(
+            f"expected a folder of this profile's nets, or an empty one. Received: "
+            f"{kept.folder()}, where {', '.join(others[:3])} and so on are other nets; name "
+            f"another folder with {kept.FOLDER_VARIABLE}"
+        )
+    new = {name: job for name, job in made.items() if name not in known}
     for name, job in new.items():
         directory, manifest = store.get(job.key()), store.manifest(job.key())
         training = read_json(directory / CONFIG)["training"]

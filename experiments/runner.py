@@ -94,14 +94,17 @@ def rows_path(profile: Profile, name: str) -> Path:
 def collect(experiments: Sequence[Experiment], profile: Profile, store: Store) -> None:
     """Copy rows, and the fingerprints of the central experiment, from the store to `results/`.
 
-    A method that gave no fingerprint has a row that says so, and so has a job that failed. A row of
-    a job that this store lacks stays if it came from the same job: another machine made it.
+    A method that gave no fingerprint has a row that says so, and so has a job that failed. A row
+    of a job that this store lacks stays if it came from the same job: another machine made it. All
+    rows of an experiment stay if the store has none of them.
     """
     write_models(profile, store)
     write_study(profile, store)
     for module in experiments:
         path, jobs = rows_path(profile, module.NAME), module.jobs(profile)
         before = _read(path, {})
+        if has_results(before) and not any(store.has(job.key()) for job in jobs.values()):
+            continue
         rows: Rows = {name: _row(store, job, before.get(name, {})) for name, job in jobs.items()}
         _write(path, rows)
         for name, job in jobs.items():

@@ -11,7 +11,7 @@ from pathlib import Path
 from cemfp.engine.executors import Outcome, execute
 from cemfp.engine.jobs import Job, to_json
 from cemfp.engine.progress import last_line
-from cemfp.engine.worker import DONE, LARGE_MIB, request, start_worker
+from cemfp.engine.worker import DONE, LARGE_MIB, how_it_ended, request, start_worker
 from cemfp.storage.store import Store
 
 _GRACE_SECONDS = 10.0
@@ -164,7 +164,7 @@ class Worker:
         if not answer:  # the process has ended without a word
             code = self.process.wait()
             self.backend.take_back(self, LARGE_MIB)
-            return f"killed by signal {-code}" if code < 0 else f"ended with status {code}"
+            return how_it_ended(code)
         word, peak = answer.decode().split()
         self.backend.take_back(self, int(peak))
         return "" if word == DONE else last_line(self.log)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from cemfp.engine.worker import DONE, LARGE_MIB, request, start_worker
+from cemfp.engine.worker import DONE, LARGE_MIB, how_it_ended, request, start_worker
 from cemfp.storage.remote_store import open_store
 
 _LOG_BYTES = 100_000
@@ -49,7 +49,7 @@ def run_task(text: str, key: str, uri: str, threads: int, alone: bool) -> tuple[
         process.communicate()
         _shared[:] = [one for one in _shared if one is not process]
     if not word:
-        raise WorkerDied(f"the process ended with status {process.returncode}; log: {log}")
+        raise WorkerDied(f"the process {how_it_ended(process.returncode)}; log: {log}")
     return word == DONE, log.read_bytes()[-_LOG_BYTES:]
 
 

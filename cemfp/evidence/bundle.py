@@ -29,7 +29,7 @@ from cemfp.evidence.problem import EvidenceError, expect, fields_of, read_object
 from cemfp.storage import stored_zip
 from cemfp.storage.files import hash_bytes
 
-FORMAT = "cemfp evidence 1"
+FORMAT = "cemfp evidence 2"  # 1 had other null keys
 MANIFEST, MANIFEST_HASH = "manifest.json", "manifest.sha256"
 FINGERPRINT, QUERIES, ASKING = "fingerprint.cemfp", "queries.jsonl", "asking.json"
 VERDICT, COMMITMENT, OPENING = "verdict.json", "commitment.json", "opening.json"

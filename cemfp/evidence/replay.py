@@ -71,7 +71,7 @@ def replay(fingerprint: Fingerprint, asking: Asking, record: Record) -> Verdict:
     """
     try:
         suspect = reopen(asking, record)
-        _check_size(suspect, fingerprint)
+        _check_size(suspect, fingerprint, asking.options.get("batch_size", BATCH))
         return verify(fingerprint, suspect, **asking.options)
     except EvidenceError:
         raise
@@ -115,9 +115,10 @@ def _is_side(value: Any) -> bool:
     return value is None or type(value) is int
 
 
-def _check_size(suspect: Suspect, fingerprint: Fingerprint) -> None:
-    """Refuse layers that would make images so large that they fill the memory."""
+def _check_size(suspect: Suspect, fingerprint: Fingerprint, batch: Any) -> None:
+    """Refuse layers that would make images, `batch` at once, so large that they fill the memory."""
+    expect(type(batch) is int and batch > 0, "images at once, a number", batch)
     sizes = [np.prod(part.shape, dtype=float) for part in layers(suspect) if hasattr(part, "shape")]
     shown = [x for x in (fingerprint.inputs, fingerprint.controls) if x is not None]
-    images = min(BATCH, max(len(x) for x in shown))
+    images = min(batch, max(len(x) for x in shown))
     expect(4 * images * max(sizes, default=0) <= 1 << 31, "images of at most 2 GiB", sizes)

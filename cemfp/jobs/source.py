@@ -54,18 +54,22 @@ class OwnSource(Job):
         """Save a Keras model as a classifier directory, and of a black box how to ask it."""
         dataset = load(self.data)
         if self.asked:
-            facts = dataclasses.asdict(self.asking(store))
+            asking = self.asking(store)
+            facts = dataclasses.asdict(asking)
+            del facts["log"]  # where that is depends on where the store is
             write_atomic(out / ASKED, json.dumps(facts, indent=1).encode())
+            source: Classifier | AskedSource = asking.open()
         else:
-            open_own(Path(self.spec), self.convention).save(out)
+            source = open_own(Path(self.spec), self.convention)
+            source.save(out)
         test = dataset.test
         progress(f"{len(test)} test images")
-        accuracy = load_source(out).accuracy(test.images, test.labels)
+        accuracy = source.accuracy(test.images, test.labels)
         write_atomic(out / ACCURACY, json.dumps({"test_accuracy": accuracy}).encode())
 
     def asking(self, store: Store) -> Asking:
         """Return how to ask a black box; what it answers is remembered in `store`."""
-        dataset, log = load(self.data), store.root / LOGS / f"{self.sha256}.jsonl"
+        dataset, log = load(self.data), _log_of(store.root, self.sha256)
         shape, classes = dataset.input_shape, len(dataset.classes)
         return Asking(self.spec, self.sha256, shape, classes, self.convention, str(log))
 
@@ -131,13 +135,22 @@ class OwnIndependent(Job):
 
 
 def load_source(directory: Path) -> Classifier | AskedSource:
-    """Return what `OwnSource`, or a training, left in `directory`."""
+    """Return what `OwnSource`, or a training, left in `directory`, an entry of a store.
+
+    A black box is asked nothing twice, also after its store was moved: the log is found beside it.
+    """
     if not (directory / ASKED).is_file():
         return Classifier.load(directory)
     facts: dict[str, Any] = read_json(directory / ASKED)
+    facts["log"] = str(_log_of(directory.parents[2], facts["sha256"]))
     facts["input_shape"] = tuple(facts["input_shape"])
     facts["convention"] = Convention.of(facts["convention"])
     return Asking(**facts).open()
+
+
+def _log_of(root: Path, sha256: str) -> Path:
+    """Where a store keeps what a black box answered."""
+    return root / LOGS / f"{sha256}.jsonl"
 
 
 def open_own(path: Path, convention: Convention, role: Role = Role.SOURCE) -> Classifier:
@@ -170,7 +183,8 @@ def identity(spec: str) -> str:
     """
     path = Path(spec)
     if path.is_dir():
-        parts = [f"{p.name} {hash_file(p)}" for p in sorted(path.iterdir()) if p.is_file()]
+        files = sorted(p for p in path.rglob("*") if p.is_file())
+        parts = [f"{p.relative_to(path).as_posix()} {hash_file(p)}" for p in files]
         return hash_bytes("\n".join(parts).encode())
     if path.is_file():
         return hash_file(path)

@@ -211,7 +211,10 @@ def _write(
         "epsilon": fingerprint.epsilon,
         "radii_tried": tried,
         "calibration": None if record is None else dataclasses.asdict(record),
-        "plan": dataclasses.asdict(protection.plan),
+        "plan": {
+            **dataclasses.asdict(protection.plan),
+            "started": protection.owner.start is not None,
+        },
         "self_test": [one.to_dict() for one in judged],
         "conclusion": list(found),
     }

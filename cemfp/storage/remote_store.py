@@ -8,6 +8,7 @@ machine only: at worst two machines do the same job, and the first result stays.
 from __future__ import annotations
 
 import contextlib
+import logging
 import math
 import re
 import secrets
@@ -21,6 +22,8 @@ from cemfp.storage.files import hash_bytes, sync_tree, write_atomic
 from cemfp.storage.packing import manifest_in, pack, unpack
 from cemfp.storage.remote_files import RemoteFiles, without_password
 from cemfp.storage.store import MANIFEST, CorruptEntry, MissingEntry, Store, StoreError
+
+logger = logging.getLogger(__name__)
 
 __all__ = ["RemoteStore", "open_store", "without_password"]
 
@@ -88,13 +91,23 @@ class RemoteStore(Store):
     def get(self, key: str) -> Path:
         """Return the entry's directory in the cache, downloaded if need be, hashes checked.
 
+        What rotted in the cache is moved aside, and downloaded again: the store's may be sound.
+
         Raises:
             MissingEntry: no such entry, neither here nor there.
             CorruptEntry: a file is gone or differs, or what was downloaded is no sound entry.
             StoreError: the store cannot be reached.
         """
         self._download(key)
-        entry = super().get(key)
+        try:
+            entry = super().get(key)
+        except CorruptEntry as error:
+            if self._pending(key).exists():  # there is no other of it
+                raise
+            logger.warning("%s; downloaded again", error)
+            self._set_aside(key)
+            self._download(key)
+            entry = super().get(key)
         if self._pending(key).exists():
             self._publish(key)
         return entry
@@ -130,6 +143,14 @@ class RemoteStore(Store):
         self._files.remove(_object(key))
         self._listing.deny(key)
         return target
+
+    def _set_aside(self, key: str) -> None:
+        """Move a corrupt entry out of the cache, unless another process just replaced it."""
+        with self._lock("placing"), contextlib.suppress(MissingEntry):
+            try:
+                super().get(key)
+            except CorruptEntry:
+                super().discard(key)
 
     def _place(self, key: str, temporary: Path) -> None:
         self._pending(key).parent.mkdir(parents=True, exist_ok=True)

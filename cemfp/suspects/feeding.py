@@ -69,11 +69,21 @@ def matched(suspect: Suspect, names: Sequence[str]) -> Suspect:
     One that names no classes, or others, stays as it is: the control images find out. What it says
     of its names is believed as little as its answers; those images come after this.
     """
-    own = tuple(getattr(suspect, "class_names", ()))
+    own = _class_names(suspect)
     if not own or own == tuple(names) or set(own) != set(names):
         return suspect
     order = places(own, names)
     return suspect if order is None else Relabelled(suspect, order)
+
+
+def _class_names(suspect: Suspect) -> tuple[str, ...]:
+    """Return what the one who answers says of its classes; none if somebody put them in order."""
+    for part in layers(suspect):
+        if isinstance(part, Relabelled):
+            return ()
+        if names := tuple(getattr(part, "class_names", ())):
+            return names
+    return ()
 
 
 def layers(suspect: Suspect) -> Iterator[Any]:

@@ -146,10 +146,23 @@ class QueryLog(Record):
         for line in lines:
             raw, chain = chained(line, chain)
             whole.append(raw)
-        # One write, so that a crash leaves at most the last line in pieces.
-        self._file.write(b"".join(whole))
-        os.fsync(self._file.fileno())
+        _write_whole(self._file, b"".join(whole))
         self.chain = chain
+
+
+def _write_whole(file: io.FileIO, content: bytes) -> None:
+    """Append `content` and see it on the disk; a full disk leaves the file as it was.
+
+    It is one write as a rule, so that a crash leaves at most the last line in pieces.
+    """
+    size, rest = os.fstat(file.fileno()).st_size, memoryview(content)
+    try:
+        while rest:
+            rest = rest[file.write(rest) :]
+        os.fsync(file.fileno())
+    except BaseException:
+        os.ftruncate(file.fileno(), size)
+        raise
 
 
 def _open(path: Path) -> io.FileIO:

@@ -24,6 +24,8 @@ BATCH = 256
 SURE = 20.0
 # Of a probability that is zero; its logarithm is finite.
 LEAST_PROBABILITY = 1e-30
+# Rounded probabilities: how far one may lie above 1, and the median of their sums from 1.
+ROUNDING, OFF_ON_AVERAGE = 1e-2, 0.5
 
 
 class AskedSource:
@@ -86,8 +88,10 @@ class AskedSource:
             # Remembered are numbers as they reach the model, whatever the convention.
             fed = Fed(Remembered(self._ask, log), self.convention)
             parts = (images[i : i + BATCH] for i in range(0, len(images), BATCH))
-            rows = [self._logits(fed, part) for part in parts]
-            return np.concatenate(rows) if rows else np.empty((0, self.classes), np.float32)
+            answers = [self._scores(fed, part) for part in parts]
+            if not answers:
+                return np.empty((0, self.classes), np.float32)
+            return as_logits(np.concatenate(answers), self.classes)
 
         return self._with_log(ask)
 
@@ -108,11 +112,10 @@ class AskedSource:
         suspect = self._opener()
         return suspect.suspect if isinstance(suspect, Fed) else suspect
 
-    def _logits(self, fed: Fed, images: np.ndarray) -> np.ndarray:
+    def _scores(self, fed: Fed, images: np.ndarray) -> np.ndarray:
         scale = np.float32(255 if images.dtype == np.uint8 else 1)
         with named(self.name):
-            answer = answer_scores(fed, images.astype(np.float32) / scale, self.classes)
-        return as_logits(answer, self.classes)
+            return answer_scores(fed, images.astype(np.float32) / scale, self.classes)
 
     def _with_log(self, use: Callable[[QueryLog], Any]) -> Any:
         """Hold the log's file for the time of a question; other processes wait for their turn."""
@@ -124,10 +127,15 @@ class AskedSource:
 
 
 def as_logits(answer: np.ndarray, classes: int) -> np.ndarray:
-    """Return logits (n, C) float32 that stand for labels (n,), probabilities or logits (n, C)."""
+    """Return logits (n, C) float32 that stand for labels (n,), probabilities or logits (n, C).
+
+    Probabilities may be rounded, to 8 bits or two decimals, so that no row need sum to 1: what is
+    decided is whether all answers together look like probabilities. They are scaled to a sum of 1.
+    """
     if answer.ndim == 1:
         return (SURE * np.eye(classes, dtype=np.float32))[answer]
-    sums = answer.sum(axis=1)
-    if (answer >= 0).all() and np.allclose(sums, 1.0, atol=1e-2):
-        answer = np.log(np.maximum(answer, LEAST_PROBABILITY))
+    sums = answer.sum(axis=1, keepdims=True)
+    fits = ((answer >= 0) & (answer <= 1 + ROUNDING)).all()
+    if fits and len(answer) and abs(np.median(sums) - 1) <= OFF_ON_AVERAGE:
+        answer = np.log(np.maximum(answer / np.maximum(sums, ROUNDING), LEAST_PROBABILITY))
     return answer.astype(np.float32)

@@ -23,7 +23,8 @@ class NullKeys:
     Attributes:
         draws: Number of keys drawn.
         mean_matches: Mean number of answers that are such a key's.
-        p_value: Share of keys, the true one among them, that the answers match as often.
+        p_value: Share of keys, the true one among them, that the answers match as often; of answers
+            that were given without regard to the key, it is at most x with probability at most x.
     """
 
     draws: int
@@ -32,11 +33,11 @@ class NullKeys:
 
 
 def null_keys(keys: NDArray[np.int64], draws: int, *, seed: bytes) -> NDArray[np.int64]:
-    """Draw keys with the same number of each label, none equal to the true key where possible.
+    """Draw keys with the same number of each label: the true ones in an order drawn at random.
 
-    Inputs are put in order by label, labels and the inputs of one label at random, and each gets
-    the key of the input some places further on. A step of at least the most frequent label's count
-    leaves no key where it was; if that label has more than half the inputs, some have to stay.
+    Some stay where they were. Were they kept from that, the true key would not be one of those
+    that may be drawn, and `p_value` no p-value: with two labels every draw would be the key turned
+    over.
 
     Args:
         keys: The true ones (n,).
@@ -46,18 +47,8 @@ def null_keys(keys: NDArray[np.int64], draws: int, *, seed: bytes) -> NDArray[np
     Returns:
         Keys (draws, n).
     """
-    count, labels = len(keys), np.unique(keys)
-    most = int(np.max(np.unique(keys, return_counts=True)[1]))
     random = np.random.PCG64(int.from_bytes(hashlib.sha256(seed).digest()))  # raw: stays as it is
-    rank = np.argsort(random.random_raw(draws * len(labels)).reshape(draws, -1), axis=1)
-    within = np.argsort(random.random_raw(draws * count).reshape(draws, -1), axis=1)
-    steps = random.random_raw(draws) % np.uint64(max(count - 2 * most, 0) + 1)
-    place = rank[:, np.searchsorted(labels, keys)]
-    order = np.lexsort((within, place), axis=1)
-    further = (np.arange(count) + min(most, count // 2) + steps[:, None].astype(int)) % count
-    drawn = np.empty((draws, count), np.int64)
-    np.put_along_axis(drawn, order, keys[np.take_along_axis(order, further, axis=1)], axis=1)
-    return drawn
+    return keys[np.argsort(random.random_raw(draws * len(keys)).reshape(draws, -1), axis=1)]
 
 
 def check_null_keys(

@@ -33,6 +33,7 @@ from cemfp.verification.power import (
 from cemfp.verification.rules import asking_order
 
 RESAMPLES = 1_000
+FEWEST = 2  # calibration models of a kind that can say how they differ
 SPLITS, ALPHAS = 60, (0.01, 0.05, 0.1)
 SCORES = ("llr", "cae_accuracy")
 
@@ -66,6 +67,9 @@ class JudgeModels(Job):
         """Write `rows.json`, see `judge_answers`; or `missing`, the reason why there is none."""
         del progress  # half a minute
         row = read_rows(store, self.score)
+        count = _fewest(row.get("models", ()))
+        if "missing" not in row and count < FEWEST:
+            row = {"missing": f"{count} calibration model of a kind, and {FEWEST} give rates"}
         if "missing" not in row:
             made = store.get(self.score.fingerprint.key()) / FINGERPRINT
             row = judge_answers(row, Fingerprint.load(made), self.alpha)
@@ -114,6 +118,12 @@ def judge_answers(
         },
         "splits": random_splits(above, below, len(known[1])),
     }
+
+
+def _fewest(models: Sequence[Mapping[str, Any]]) -> int:
+    """Return how many calibration models there are of the kind that has fewer."""
+    known = [model["origin"] for model in models if model["role"] == Role.CALIBRATION]
+    return min(known.count(Origin.SURROGATE), known.count(Origin.REFERENCE))
 
 
 def sizes(count: int) -> list[int]:

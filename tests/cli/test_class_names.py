@@ -12,7 +12,8 @@ from cemfp.data.names import in_order, places
 from cemfp.fingerprint.artifact import Fingerprint, FingerprintError
 from cemfp.models.classifier import Classifier, ClassifierError
 from cemfp.models.directory import read
-from cemfp.suspects import Relabelled, matched
+from cemfp.suspects import Fed, Relabelled, matched
+from cemfp.suspects.transforms import through
 from cemfp.verification import verify
 from tests.removal.untrained import untrained_victim
 
@@ -66,6 +67,15 @@ def test_a_suspect_in_another_order_gets_the_same_verdict():
     for suspect in (named(NUMERIC), permuted()):
         verdict = verify(asked, matched(suspect, asked.class_names), threshold=0.5)
         assert verdict.matches == len(asked)
+
+
+def test_the_names_are_found_behind_what_stands_in_front():
+    asked = fingerprint()
+    for suspect in (Fed(permuted()), through(permuted(), "flip")):
+        assert isinstance(matched(suspect, NUMERIC), Relabelled)
+    assert verify(asked, matched(Fed(permuted()), NUMERIC), threshold=0.5).matches == len(asked)
+    ordered = Relabelled(permuted(), tuple(range(10)))  # by hand: whoever did so knows better
+    assert matched(ordered, NUMERIC) is ordered
 
 
 def test_from_the_command_line(run, tmp_path):

@@ -93,8 +93,8 @@ def test_a_failure_stops_only_what_depends_on_it(store, caplog, bad):
     (failure,) = outcome.failed
     assert failure.job == bad
     assert failure.log == store.root / "logs" / f"{bad.key()}.log"
-    expected = "killed by signal 9" if bad == Fail("kill") else "RuntimeError: the toy broke"
-    assert failure.reason == expected
+    killed = "killed by signal 9, maybe for want of memory; fewer jobs at once need less"
+    assert failure.reason == (killed if bad == Fail("kill") else "RuntimeError: the toy broke")
     assert str(failure.log) in outcome.summary() and str(failure.log) in caplog.text
     store.sweep()
     assert litter(store) == []

@@ -7,13 +7,15 @@ import numpy as np
 import pytest
 
 from cemfp.evidence import bundle as names
-from cemfp.evidence.asking import Asking
-from cemfp.evidence.replay import differences, reopen
+from cemfp.evidence.asking import Asking, in_log
+from cemfp.evidence.problem import EvidenceError
+from cemfp.evidence.replay import differences, reopen, replay
 from cemfp.fingerprint.artifact import Calibration
 from cemfp.suspects import NoAnswer, TryAgain
-from cemfp.suspects.record import read_log
+from cemfp.suspects.record import Record, read_log
 from tests.evidence.cases import ask, changed, copy, rechained, recheck, wrong
 from tests.evidence.conftest import make
+from tests.verification.stand_ins import make_fingerprint
 
 
 def test_what_failed_when_it_was_asked_fails_again(tmp_path):
@@ -83,3 +85,26 @@ def test_a_question_that_was_never_asked_has_no_answer(whole, fingerprint):
     suspect = reopen(Asking.from_bytes(whole.parts[names.ASKING]), read_log(kept)[1])
     with pytest.raises(NoAnswer, match=f"no question about the input {image[:16]}"):
         suspect(fingerprint.inputs)
+
+
+@pytest.mark.parametrize(
+    ("options", "what"),
+    [
+        ({"batch_size": 10**9}, "images of at most 2 GiB"),
+        ({"batch_size": "all"}, "images at once, a number"),
+    ],
+)
+def test_no_bundle_makes_images_that_fill_the_memory(options, what):
+    count = 3_000
+    images = np.random.default_rng(0).integers(0, 256, (count, 2, 2, 1)) / np.float32(255)
+    large = dataclasses.replace(
+        make_fingerprint(count=10), inputs=images, keys=np.zeros(count, np.int64)
+    )
+    layer = {"layer": "resized", "shape": [900, 1100, 1], "method": "nearest"}
+    takes = {"input_shape": None, "classes": None, "class_names": []}
+    record = Record()
+    asking = Asking(
+        "s", "s", "", (layer,), takes, {"threshold": 0.5, **options}, {}, in_log(record)
+    )
+    with pytest.raises(EvidenceError, match=what):
+        replay(large, Asking.from_bytes(asking.to_bytes()), record)

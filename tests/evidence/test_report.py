@@ -164,7 +164,7 @@ def test_the_hash_of_weights_is_the_classifiers(tmp_path):
 
 
 def test_limits_come_from_the_self_test(tmp_path):
-    path = tmp_path / "summary.json"
+    path = tmp_path / "summary.json"  # tests/owner reads one that `protect` wrote
     path.write_text(json.dumps({"conclusion": ["Survives: a."], "plan": {"started": True}}))
     assert limits(path) == {"limits": ("Survives: a.",), "started": True}
     path.write_text("{}")

@@ -133,21 +133,20 @@ def test_a_store_without_the_models_leaves_the_rows_of_others(tmp_path, monkeypa
 def test_a_row_of_the_same_job_stays_where_the_store_lacks_it(tmp_path, monkeypatch):
     monkeypatch.setattr(runner, "RESULTS", tmp_path)
     profile, (module,) = PROFILES["demo"], runner.find(["cifar10_roc"])
-    path, job = runner.rows_path(profile, module.NAME), module.jobs(profile)["cw"]
+    path, jobs, store = runner.rows_path(profile, module.NAME), module.jobs(profile), tmp_path / "s"
+    made = {runner.KEY: jobs["cw"].key(), "evaluation": {}}
+    rows = {"cw": made, "fgm": {runner.KEY: "another job's"}, "sac": {"of": "nobody knows what"}}
     path.parent.mkdir()
-    made = {runner.KEY: job.key(), "evaluation": {}}
-    path.write_text(
-        json.dumps({"cw": made, "cem": {runner.KEY: "another job's", "evaluation": {}}})
-    )
-    store = Store(tmp_path / "store")
-    runner.collect([module], profile, store)
-    rows = json.loads(path.read_text())
-    assert rows["cw"] == made and rows["cem"] == {"missing": "not run yet"}
-    with store.write(job.key(), job.description()) as out:
+    path.write_text(json.dumps(rows))
+    runner.collect([module], profile, Store(store))
+    assert json.loads(path.read_text()) == rows  # there is nothing new
+    key = jobs["bim"].key()
+    with Store(store).write(key, jobs["bim"].description()) as out:
         (out / "rows.json").write_text('{"evaluation": {"new": 1}}')
-    runner.collect([module], profile, store)
-    now = json.loads(path.read_text())["cw"]
-    assert now == {runner.KEY: job.key(), "evaluation": {"new": 1}}
+    runner.collect([module], profile, Store(store))
+    found = json.loads(path.read_text())
+    assert found["cw"] == made and found["bim"] == {runner.KEY: key, "evaluation": {"new": 1}}
+    assert found["fgm"] == found["sac"] == found["cem"] == {"missing": "not run yet"}
 
 
 def test_a_profile_shares_the_settings_of_the_one_that_it_is_like():

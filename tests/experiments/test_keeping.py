@@ -10,7 +10,7 @@ from cemfp.engine.jobs import obtain
 from cemfp.engine.survey import survey
 from cemfp.jobs.zoo import make_zoo
 from cemfp.models import kept
-from cemfp.models.classifier import Classifier
+from cemfp.models.classifier import Classifier, ClassifierError
 from cemfp.storage.store import Store
 from experiments import checking, cifar10_roc, keeping, runner, zoo
 from experiments.profiles import PROFILES
@@ -102,6 +102,18 @@ def test_kept_nets_are_taken_instead_of_trained(results, tmp_path):
     net = Classifier.load(other.get(source.key()))
     assert net.weights_sha256 == entry["weights_sha256"]
     assert other.manifest(source.key())["took_seconds"] == entry["took_seconds"]
+
+
+def test_nets_of_another_profile_are_not_taken_for_kept(store, results, tmp_path, monkeypatch):
+    assert keeping.keep(PROFILE, store) == []
+    path = kept.folder() / kept.MANIFEST
+    written = path.read_text()
+    try:
+        path.write_text(written.replace(kept.entries()["source"]["key"], "0" * 64))
+        with pytest.raises(ClassifierError, match="where source and so on are other nets"):
+            keeping.keep(PROFILE, store)
+    finally:
+        path.write_text(written)
 
 
 def test_a_job_with_another_recipe_is_not_taken(results, tmp_path):

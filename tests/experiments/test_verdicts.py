@@ -77,6 +77,17 @@ def test_the_job_and_its_table(quick_net, tmp_path):
     assert (tmp_path / "f" / "verdicts.png").is_file()
 
 
+def test_one_calibration_model_of_a_kind_gives_no_rates(quick_net, tmp_path):
+    candidates = MakeCandidates(Misclassified(), "digits", SOURCE, Group((), ()), count=60)
+    score = ScoreFingerprint(
+        MakeFingerprint(candidates, size=20, balance=False),
+        group("calibration", 2000, 1),
+        group("evaluation", 3000, 1),
+    )
+    row = json.loads((obtain(JudgeModels(score), Store(tmp_path / "store")) / ROWS).read_bytes())
+    assert row == {"missing": "1 calibration model of a kind, and 2 give rates"}
+
+
 @pytest.fixture
 def weak(tmp_path):
     """The committed answers and verdicts of the profile `small`, to be changed."""

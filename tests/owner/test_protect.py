@@ -12,6 +12,7 @@ import cemfp
 from cemfp.data import load
 from cemfp.engine.executors import Outcome
 from cemfp.engine.jobs import obtain, plan
+from cemfp.evidence.reporting import limits
 from cemfp.fingerprint.artifact import Fingerprint
 from cemfp.jobs.fingerprint import FINGERPRINT
 from cemfp.jobs.source import LIVE, identity, load_source
@@ -73,6 +74,8 @@ def test_what_is_written(made):
     held = Fingerprint.load(made.result.path)
     assert 0 < len(held) <= 20 and held.calibration is not None and held.epsilon == 0.3
     summary = json.loads((made.out / SUMMARY).read_bytes())
+    assert summary["plan"]["started"] is False
+    assert limits(made.out / SUMMARY) == {"limits": tuple(summary["conclusion"]), "started": False}
     assert summary["inputs"] == len(held) and summary["plan"]["surrogates"] == [2, 1]
     assert [row["is"] for row in summary["self_test"]] == [ITSELF, STOLEN, STOLEN, INDEPENDENT]
     page = (made.out / REPORT).read_text("utf-8")
@@ -208,6 +211,11 @@ def test_a_black_box_is_asked_each_image_once(tiny_zoo, tmp_path):
         result = carry_out(
             protection, tmp_path, store, Runs(store), say=lambda line: None, classes=CLASSES
         )
+        moved, held = tmp_path / "moved", protection.owner.source.key()
+        store.root.rename(moved)
+        again = load_source(Store(moved).get(held))
+        test = load("digits").test
+        assert again.accuracy(test.images, test.labels) > 0.7 and not store.root.exists()
     finally:
         del LIVE[identity(spec)]
     assert len(set(asked)) == len(asked)
@@ -215,6 +223,17 @@ def test_a_black_box_is_asked_each_image_once(tiny_zoo, tmp_path):
     assert 1_797 + 20 < len(asked) <= 1_797 + 60 + 3 * 40
     assert result.judged[0].truth == ITSELF and result.judged[0].verdict.cae_accuracy == 1.0
     assert result.fingerprint.source_sha256 == identity(spec)
+
+
+def test_a_directory_is_what_all_its_files_are(tmp_path):
+    (tmp_path / "variables").mkdir()
+    weights = tmp_path / "variables" / "variables.data"
+    weights.write_bytes(b"one")
+    first = identity(str(tmp_path))
+    weights.write_bytes(b"two")
+    second = identity(str(tmp_path))
+    weights.rename(tmp_path / "variables.data")
+    assert len({first, second, identity(str(tmp_path))}) == 3
 
 
 def test_conventions_are_found_and_said(tiny_zoo):

@@ -318,12 +318,32 @@ def test_a_well_packed_entry_of_another_key_or_with_a_broken_seal_is_refused(mac
         machine("elsewhere").manifest(other)
 
 
-def test_a_damaged_cache_is_set_aside_and_the_object_removed(machine, server):
+def test_a_damaged_cache_is_set_aside_and_filled_again_from_the_store(machine, server, caplog):
     store = machine("here")
     put(store)
+    (packed,) = files(server)
+    good = packed.read_bytes()
     (store.get(KEY) / "sub" / "a.bin").write_bytes(b"alphb")
+    assert read(store) == b"alpha" and "downloaded again" in caplog.text
+    assert packed.read_bytes() == good
+    (aside,) = (store.root / "corrupt").iterdir()
+    assert (aside / "sub" / "a.bin").read_bytes() == b"alphb"
+
+
+def test_what_was_never_uploaded_and_rotted_is_an_error(machine, server, no_waits):
+    store = machine("here")
+    put(store)
+    (packed,) = files(server)
+    packed.unlink()
+    (store.root / "pending" / KEY).write_bytes(b"")  # as after an upload that failed
+    (store.root / "objects" / KEY[:2] / KEY / "sub" / "a.bin").write_bytes(b"alphb")
     with pytest.raises(CorruptEntry, match=r"sub/a\.bin"):
         store.get(KEY)
+
+
+def test_a_discarded_entry_is_set_aside_and_the_object_removed(machine, server):
+    store = machine("here")
+    put(store)
     aside = store.discard(KEY)
     assert aside.parent == store.root / "corrupt" and (aside / "sub" / "a.bin").exists()
     assert files(server) == [] and not store.has(KEY)

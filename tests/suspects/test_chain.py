@@ -2,13 +2,15 @@
 
 import hashlib
 import json
+import resource
+import signal
 
 import numpy as np
 import pytest
 
 from cemfp.suspects import LogError, QueryLog, Remembered
 from cemfp.suspects.chain import chained, unchained
-from cemfp.suspects.record import read_log
+from cemfp.suspects.record import ASKED, read_log
 
 ABOUT = {"suspect": "any", "fingerprint": "ab" * 32}
 IMAGES = np.arange(4 * 4, dtype=np.float32).reshape(4, 2, 2, 1) / 15
@@ -42,6 +44,25 @@ def test_a_whole_log_is_read(log):
     assert record.chain == chain
     with QueryLog(path, ABOUT) as again:
         assert again.chain == chain and again.answers == record.answers
+
+
+def test_a_full_disk_leaves_the_log_as_it_was(log):
+    """The kernel writes a part, then nothing: a limit on the size of files does the same."""
+    path, chain = log
+    before, limits = path.read_bytes(), resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    with QueryLog(path, ABOUT) as again:
+        try:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 100, limits[1]))
+            with pytest.raises(OSError, match="File too large"):
+                again.add(ASKED, ["cd" * 32, "ef" * 32])
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+            signal.signal(signal.SIGXFSZ, handler)
+        assert path.read_bytes() == before and (again.chain, again.asked) == (chain, 4)
+        again.add(ASKED, ["cd" * 32])
+    with QueryLog(path, ABOUT) as third:
+        assert third.asked == 5
 
 
 def changed(lines, place):

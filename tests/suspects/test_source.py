@@ -32,6 +32,28 @@ def test_labels_probabilities_and_logits():
     np.testing.assert_array_equal(as_logits(raw, 3), raw)
 
 
+@pytest.mark.parametrize("classes", [2, 10, 100, 1000])
+@pytest.mark.parametrize("step", [1 / 256, 0.01, 0.001])
+def test_rounded_probabilities_are_still_probabilities(classes, step):
+    raw = np.exp(np.random.default_rng(0).normal(0, 3, (256, classes)))
+    true = raw / raw.sum(axis=1, keepdims=True)
+    found = np.exp(as_logits(np.rint(true / step) * step, classes))
+    np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-5)
+    assert np.abs(found.max(axis=1) - true.max(axis=1)).mean() < 0.06
+    np.testing.assert_array_equal(as_logits(raw, classes), raw.astype(np.float32))
+
+
+def test_one_strange_row_does_not_make_logits_of_all():
+    shares = np.tile([0.9, 0.05, 0.05], (300, 1))
+    shares[7] = 0.0
+    source = asked(lambda: lambda images: shares[np.rint(images[:, 0, 0, 0]).astype(int)])
+    rows = np.arange(300, dtype=np.float32)
+    images = np.broadcast_to((rows / 255)[:, None, None, None], (300, 2, 2, 1))
+    found = np.exp(source.predict_logits(images))
+    np.testing.assert_allclose(found[:7], shares[:7], atol=1e-6)
+    np.testing.assert_allclose(found[-40:], shares[-40:], atol=1e-6)
+
+
 @pytest.mark.parametrize("wrapped", [False, True])
 def test_it_is_fed_as_it_wants_whoever_opened_it(wrapped):
     source = asked(lambda: Fed(brightest, Convention(255.0)) if wrapped else brightest)

@@ -62,8 +62,9 @@ def test_an_independent_model_ranks_among_them(calibrated):
 
 def test_null_keys_go_with_the_verdict(calibrated):
     found = verify(calibrated, Model(54)).null_keys
-    # Three labels, twenty times each: other keys are matched where the suspect is wrong, too.
-    assert found.draws == 999 and found.p_value == 0.001 and found.mean_matches < 10
+    # Three labels, twenty times each: a key in another order is matched by chance, on a third.
+    assert found.draws == 999 and found.p_value == 0.001
+    assert found.mean_matches == pytest.approx(20, abs=0.5)
 
 
 def test_a_copy_needs_few_queries(calibrated):
