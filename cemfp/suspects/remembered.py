@@ -54,8 +54,9 @@ class Remembered:
         digests = [digest(image) for image in images]
         first = {key: place for place, key in reversed(list(enumerate(digests)))}
         new = sorted(place for key, place in first.items() if key not in self.log.answers)
-        most = getattr(self.suspect, "most", None)
-        size = min(n for n in (self.batch, most, max(len(new), 1)) if n is not None)
+        most, insists = (getattr(self.suspect, name, None) for name in ("most", "insists"))
+        # Who insists on a number gets fewer only in the end, filled up: all are paid for, anyway.
+        size = insists or min(n for n in (self.batch, most, max(len(new), 1)) if n is not None)
         for start in range(0, len(new), size):
             chosen = new[start : start + size]
             some = [digests[i] for i in chosen]

@@ -31,6 +31,7 @@ class Worded:
         self.classes = getattr(suspect, "classes", None)
         self.class_names = getattr(suspect, "class_names", ())
         self.most = getattr(suspect, "most", None)
+        self.insists = getattr(suspect, "insists", None)
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """Return labels (n,) or scores (n, C).

@@ -143,6 +143,8 @@ class TensorFlowServing:
         images = np.array(images, np.float32)
         if images.shape[1:] != self.shape:
             raise Reply(400, {"error": f"input must be of shape {self.shape}"})
+        if self.batch not in (-1, len(images)):
+            raise Reply(400, {"error": f"input must be of {self.batch} images"})
         rows = np.asarray(self.answer(images)).tolist()
         if len(self.outputs) > 1:
             rows = [dict.fromkeys(self.outputs, row) for row in rows]

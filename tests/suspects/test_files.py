@@ -52,6 +52,7 @@ def onnx_file(path, *, shape=("n", 1, 2, 3), kind=T.FLOAT, outputs=("scores",), 
         (("n", 2, 3, 1), T.FLOAT, 1.0),
         ((1, 1, 2, 3), T.FLOAT, 1.0),
         ((4, 1, 2, 3), T.DOUBLE, 1.0),
+        ((200, 1, 2, 3), T.FLOAT, 1.0),  # more than are sent to the sandbox at once
         (("n", 1, "h", "w"), T.FLOAT, 1.0),
         (("n", 2, 3, 1), T.UINT8, 255.0),
     ],
@@ -63,6 +64,20 @@ def test_onnx_of_every_layout_batch_and_type(tmp_path, shape, kind, scale):
     np.testing.assert_allclose(suspect(IMAGES), scale * SCORES, atol=bound)
     (boxed,) = (part for part in layers(suspect) if hasattr(part, "holds"))
     assert boxed.classes == CLASSES
+
+
+@pytest.mark.parametrize("batch", [1, 8])
+def test_a_saved_model_that_insists_on_a_number_of_images(tmp_path, batch):
+    module = tf.Module()
+    module.kernel = tf.Variable(KERNEL)
+    spec = tf.TensorSpec((batch, *FITTING["input_shape"]), tf.float32, name="x")
+    module.ask = tf.function(
+        lambda x: {"scores": tf.matmul(tf.reshape(x, (batch, -1)), module.kernel)},
+        input_signature=[spec],
+    )
+    tf.saved_model.save(module, str(tmp_path), signatures={"serving_default": module.ask})
+    suspect = open_suspect(str(tmp_path), **FITTING)
+    np.testing.assert_allclose(suspect(IMAGES), SCORES, atol=1e-5)
 
 
 def test_one_of_several_outputs(tmp_path):

@@ -56,6 +56,19 @@ def test_every_way_to_hold_an_image(extensions):
 
 
 @BOTH
+def test_as_many_images_as_the_model_insists_on(extensions):
+    seen = []
+
+    def answer(images):
+        seen.append(len(images))
+        return scores(images)
+
+    app = OpenInference(answer, shape=(5, 2, 2, 1), extensions=extensions)
+    np.testing.assert_array_equal(ask(app)[0], EXPECTED)
+    assert set(seen) == {5}
+
+
+@BOTH
 def test_answers_of_every_kind(extensions):
     def best(images):
         return scores(images).argmax(axis=1)

@@ -1,12 +1,13 @@
 """A model behind TensorFlow Serving's REST, asked as its metadata say."""
 
+import functools
 import json
 
 import numpy as np
 import pytest
 
 from cemfp.models.convention import Convention
-from cemfp.suspects import Connection, Pace, SuspectError, answer_labels, open_suspect
+from cemfp.suspects import Connection, Pace, Remembered, SuspectError, answer_labels, open_suspect
 from tests.suspects.servers import Reply, TensorFlowServing, serve
 
 FITTING = {"input_shape": (2, 2, 1), "classes": 3}
@@ -87,12 +88,18 @@ def test_labels_only():
 
 
 def test_one_image_at_a_time_where_the_signature_wants_it():
-    from cemfp.suspects import Remembered
-
     app = TensorFlowServing(scores, batch=1)
     labels, server = ask(app, around=Remembered)
     np.testing.assert_array_equal(labels, EXPECTED)
     assert len(server.questions) == len(IMAGES)
+
+
+@pytest.mark.parametrize("around", [None, functools.partial(Remembered, batch=1)])
+def test_as_many_images_as_the_signature_insists_on(around):
+    app = TensorFlowServing(scores, batch=4)
+    labels, server = ask(app, around=around) if around else ask(app)
+    np.testing.assert_array_equal(labels, EXPECTED)
+    assert [len(json.loads(body)["instances"]) for body in server.questions] == [4, 4]
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,7 @@ class Api:
         answer: Where the answer is.
         labels: Names of the classes in the fingerprint's order, if it answers names.
         classes: Number of them, if that is known.
-        most: Images that one question may hold, if that is bounded.
+        insists: Images that every question holds, if it takes no other number.
         speaks: Whose protocol, for people.
     """
 
@@ -86,7 +86,7 @@ class Api:
     answer: Form = Form()
     labels: tuple[str, ...] | None = None
     classes: int | None = None
-    most: int | None = None
+    insists: int | None = None
     speaks: str = "a protocol of its own"
 
     @property

@@ -53,7 +53,7 @@ def fill(api: Api, images: np.ndarray) -> Any:
         # In float64 each float32 is written so that exactly it is read again.
         items = array.astype(np.float64 if array.dtype.kind == "f" else array.dtype).tolist()
         shape = list(array.shape)
-    if api.most == 1 and len(items) != 1:
+    if api.insists == 1 and len(items) != 1:
         raise SuspectError("expected one image at a time for this body: leave --batch out.")
     each = [_replace(api.body.each, {IMAGE: item}) for item in items]
     return _replace(api.body.json, {IMAGE: items[0], IMAGES: each, SHAPE: shape})

@@ -128,7 +128,7 @@ def _api(read: Any) -> Api:
         answer=_answer(known["answer"]),
         labels=labels,
         classes=None if labels is None else len(labels),
-        most=None if IMAGES in json.dumps(body.json) else 1,
+        insists=None if IMAGES in json.dumps(body.json) else 1,
     )
 
 

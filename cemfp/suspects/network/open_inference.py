@@ -138,7 +138,7 @@ def _api(
         body=Body(question, each=IMAGE),
         answer=Form(path, "scores" if tensors.classes_of(answered) else "auto"),
         classes=tensors.classes_of(answered),
-        most=tensors.batch_of(taken),
+        insists=tensors.batch_of(taken),
         speaks=f"Open Inference, version 2, {'binary' if binary else 'JSON'}, {taken_as}, {said}",
     )
 

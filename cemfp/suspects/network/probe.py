@@ -63,7 +63,7 @@ def probe(remote: Remote, shape: Sequence[int] | None = None) -> Found:
         answer = _ask(remote, grey)
         seconds, count = time.monotonic() - start, 1
         said = _described(answer)
-        if remote.most is None:
+        if remote.insists is None:
             count, note = 2, _two(remote, grey)
             notes += note
     except NoAnswer:
@@ -119,7 +119,9 @@ def _takes(api: Api, known: tuple[int | None, ...]) -> str:
         layout = {"hwc": "channels last", "chw": "channels first", "hw": "grey, without channels"}
         numbers = "whole numbers" if picture.numbers == "whole" else "floating-point numbers"
         text = f"arrays {size}, {layout.get(picture.layout, 'flat')}, {numbers}"
-    return text + (", one at a time" if api.most == 1 else "")
+    if api.insists is None:
+        return text
+    return text + (", one at a time" if api.insists == 1 else f", {api.insists} at once")
 
 
 def _times(sizes: Sequence[int | None]) -> str:

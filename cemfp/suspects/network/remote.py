@@ -24,14 +24,15 @@ class Remote:
         client: Who asks.
         input_shape: Of an image, if that is known.
         classes: Number of classes, if that is known.
-        most: Images that one question may hold, if that is bounded.
+        insists: Images that every question holds, if the server takes no other number. Fewer are
+            filled up with the last one.
         pictures: Whether images are sent as files: in no other range of numbers than 0 to 255.
     """
 
     def __init__(self, api: Api, client: Client) -> None:
         self.api, self.client = api, client
         self.input_shape, self.classes = api.shape, api.classes
-        self.most, self.pictures = api.most, api.pictures
+        self.insists, self.pictures = api.insists, api.pictures
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """Return labels (n,) or scores (n, C) of images (n, h, w, c), float32.
@@ -40,10 +41,15 @@ class Remote:
             TryAgain: There is no answer now, for a reason that passes.
             SuspectError: There is none.
         """
+        size = self.insists or len(images)
+        if len(images) > size:
+            parts = [self(images[start : start + size]) for start in range(0, len(images), size)]
+            return np.concatenate(parts)
+        sent = np.concatenate([images, *[images[-1:]] * (size - len(images))])
         with self.client.secrets.hiding():
-            content, headers = self._encode(images)
+            content, headers = self._encode(sent)
             reply = self.client.ask("POST", self.api.url, content, {**self.api.headers, **headers})
-            return read_answer(self.api, self._parse(reply), len(images))
+            return read_answer(self.api, self._parse(reply), len(sent))[: len(images)]
 
     def _encode(self, images: np.ndarray) -> tuple[bytes, dict[str, str]]:
         return encode(self.api, images)

@@ -68,7 +68,7 @@ def _api(url: str, facts: Any, output: str | None) -> Api:
         body=Body({"signature_name": name, "instances": IMAGES}, each={taken.name: item}),
         answer=Form(path, "scores" if tensors.classes_of(answered) else "auto"),
         classes=tensors.classes_of(answered),
-        most=tensors.batch_of(taken),
+        insists=tensors.batch_of(taken),
         speaks=f"TensorFlow Serving REST, signature {plain(name)}, input {plain(taken.name)} "
         f"({taken.type}), output {plain(answered.name)} ({answered.type})",
     )

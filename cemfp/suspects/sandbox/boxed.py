@@ -63,10 +63,12 @@ class Boxed:
             says nothing.
         classes: Number of classes, if it says so.
         class_names: Their names in order, if it says so.
-        most: Images that it takes at once.
+        most: Images that are sent to it at once.
         holds: What the sandbox keeps it from, for people.
         missing: What it does not.
     """
+
+    most = MOST_AT_ONCE
 
     def __init__(
         self,
@@ -115,7 +117,6 @@ class Boxed:
         names = facts.get("class_names")
         names = names if isinstance(names, list) else []
         self.class_names: Sequence[str] = tuple(map(str, names))
-        self.most = _count(facts, "most", MOST_AT_ONCE) or MOST_AT_ONCE
 
     def __call__(self, images: np.ndarray) -> Any:
         """Return the answer: numbers (n,) or (n, C), or a list with one for each image.

@@ -1,8 +1,8 @@
 """One function per kind of file: from a path to something that answers. Runs in the sandbox.
 
 Each returns a callable of images (n, h, w, c), float32, as the file wants them, with what it says
-of itself: `input_shape` (h, w, c), `classes`, `class_names`, `most` images at once. Libraries are
-imported only when a file needs them.
+of itself: `input_shape` (h, w, c), `classes`, `class_names`. A file that insists on a number of
+images at once gets so many. Libraries are imported only when a file needs them.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def load_saved_model(path: Path, settings: dict[str, Any]) -> Any:
         return np.asarray(function(**{keyword: given})[chosen].numpy())
 
     classes = width[1] if len(width) == 2 else None
-    return _Facts(answer, shape[1:], classes, most=shape[0], keep=loaded)
+    return _Facts(answer, shape[1:], classes, fixed=shape[0], keep=loaded)
 
 
 def load_torchscript(path: Path, settings: dict[str, Any]) -> Any:
@@ -132,17 +132,14 @@ def load_onnx(path: Path, settings: dict[str, Any]) -> Any:
     batch = shape[0]
 
     def answer(images: np.ndarray, first: bool) -> Any:
-        """Run the graph, on as many images as it insists on."""
-        count = len(images)
+        """Run the graph."""
         turned = np.moveaxis(images, 3, 1) if first else images
-        if batch is not None and count < batch:
-            turned = np.concatenate([turned, np.zeros((batch - count, *turned.shape[1:]))])
         fed = np.ascontiguousarray(_as_type(turned, dtype))
-        rows = session.run([name], {given.name: fed})[0][:count]
+        rows = session.run([name], {given.name: fed})[0]
         # scikit-learn's converter answers an object of scores for each image.
         return [list(r.values()) for r in rows] if _are_objects(rows) else rows
 
-    probe = np.zeros((1, *settings["input_shape"]), np.float32)
+    probe = np.zeros((batch or 1, *settings["input_shape"]), np.float32)
     first = _channels_first(shape, settings["input_shape"], lambda way: answer(probe, way))
     size = [shape[2], shape[3], shape[1]] if first else shape[1:]
     return _Facts(lambda images: answer(images, first), size, classes, _onnx_names(session), batch)
@@ -236,18 +233,25 @@ class _Facts:
         input_shape: Any,
         classes: int | None,
         class_names: Any = (),
-        most: int | None = None,
+        fixed: int | None = None,
         keep: Any = None,
     ) -> None:
-        self._function, self._keep = function, keep
+        self._function, self._fixed, self._keep = function, fixed, keep
         known = input_shape is not None and len(input_shape) == 3
         self.input_shape = list(input_shape) if known else None
         self.classes = None if classes is None else int(classes)
-        self.class_names, self.most = class_names, most
+        self.class_names = class_names
 
     def __call__(self, images: np.ndarray) -> Any:
-        """Answer."""
-        return self._function(images)
+        """Answer, asked with as many images as it insists on: the last part is filled up."""
+        if self._fixed is None:
+            return self._function(images)
+        rows: list[Any] = []
+        for start in range(0, len(images), self._fixed):
+            part = images[start : start + self._fixed]
+            filling = np.zeros((self._fixed - len(part), *part.shape[1:]), part.dtype)
+            rows += list(self._function(np.concatenate([part, filling])))[: len(part)]
+        return np.stack(rows) if rows and isinstance(rows[0], np.ndarray | np.generic) else rows
 
 
 LOADERS: dict[str, Callable[[Path, dict[str, Any]], Any]] = {

@@ -70,7 +70,6 @@ def _facts(model: Any) -> dict[str, Any]:
         "input_shape": None if shape is None else [None if n is None else int(n) for n in shape],
         "classes": getattr(model, "classes", None),
         "class_names": names,
-        "most": getattr(model, "most", None),
     }
 
 
