@@ -57,7 +57,7 @@ type: $(STAMP)all  ## Check types
 bench: $(STAMP)all  ## Measure speed and memory against named baselines
 	$(BIN)/python -m benchmarks
 
-cifar10-all: $(STAMP)study  ## Regenerate every CIFAR-10 figure and table (PROFILE=demo, small or paper; resumable)
+cifar10-all: $(STAMP)study  ## Regenerate every CIFAR-10 figure and table (PROFILE=demo, small, strong or paper; resumable)
 	$(BIN)/cemfp study run --profile $(PROFILE)
 
 imagenet32-all: $(STAMP)base  ## Regenerate the ImageNet32 tables (PROFILE as above)

@@ -57,10 +57,14 @@ def table(result: dict[str, Any]) -> str:
     ]
     lines += [
         f"| {row['name']} | {row['rate']:.4g} | {row['lowest']:.4g} to {row['highest']:.4g} | "
-        f"{row['ratio']:.2f} | {row['preparation_seconds']:.1f} | {row['peak_mib']:.0f} |"
+        f"{row['ratio']:.2f} | {row['preparation_seconds']:.1f} | {_mib(row)} |"
         for row in result["rows"]
     ]
     return "\n".join(lines)
+
+
+def _mib(row: dict[str, Any]) -> str:
+    return "–" if row["peak_mib"] is None else f"{row['peak_mib']:.0f}"
 
 
 if __name__ == "__main__":

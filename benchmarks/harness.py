@@ -56,12 +56,14 @@ class Section:
         unit: What is counted, per second.
         variants: The baseline first.
         rounds: Timed repeats of each variant, fewer where they would take too long.
+        memory: Whether the work is done in the measured process, and not by commands it starts.
     """
 
     title: str
     unit: str
     variants: tuple[Variant, ...]
     rounds: int
+    memory: bool = True
 
 
 class MachineBusy(RuntimeError):
@@ -123,7 +125,7 @@ def measure(section: Section) -> dict[str, Any]:
 
     Returns:
         Its title and unit, and `rows`: name, rate (median, lowest, highest), ratio to the baseline,
-        seconds of preparation with the first, compiling repeat, and peak memory in MiB.
+        seconds of preparation with the first, compiling repeat, and peak memory in MiB or None.
 
     Raises:
         BenchmarkFailed: A variant raised.
@@ -148,9 +150,9 @@ def measure(section: Section) -> dict[str, Any]:
             "highest": max(rates),
             "ratio": statistics.median(rates[i] / rates[0] for rates in rounds),
             "preparation_seconds": preparations[i],
-            "peak_mib": peaks[i],
+            "peak_mib": peaks[i] if section.memory else None,
         }
-        rows.append({key: _rounded(value) for key, value in row.items()})
+        rows.append({key: value and _rounded(value) for key, value in row.items()})
     return {"title": section.title, "unit": section.unit, "rounds": len(rounds), "rows": rows}
 
 

@@ -39,7 +39,13 @@ def sections(quick: bool) -> list[Section]:
         ),
     ]
     return [
-        Section("Start to end of a command", "commands", tuple(variants), 2 if quick else ROUNDS)
+        Section(
+            "Start to end of a command",
+            "commands",
+            tuple(variants),
+            2 if quick else ROUNDS,
+            memory=False,
+        )
     ]
 
 

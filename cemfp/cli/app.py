@@ -59,8 +59,8 @@ class Program(click.Group):
 def main(debug: bool) -> None:
     """Fingerprint an image classifier, and find out whether another model is a copy of it.
 
-    Exit status: 0 success, 2 bad use or failure, 130 interrupted, 143 terminated. `cemfp verify`
-    and `cemfp audit` have 1 and 3, too.
+    Exit status: 0 success, 2 bad use or failure, 130 interrupted, 143 terminated. `verify` and
+    `audit` have 1 and 3, too, `recheck` and `study` 1; their help says for what.
 
     \b
     Example: cemfp demo

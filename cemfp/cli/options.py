@@ -82,13 +82,16 @@ class ClassifierPath(click.ParamType):
 
 
 class ClassifierPaths(ClassifierPath):
-    """The same, or a pattern that stands for several: 'zoo/surrogate-*'."""
+    """The same, or a pattern that stands for several: 'nets/surrogate-*', 'zoo:*-reference-*'."""
 
     def convert(self, value: Any, param: Any, ctx: Any) -> tuple[Path, ...]:  # type: ignore[override]
         """Return the paths, sorted."""
         if os.path.exists(value) or not glob.has_magic(value):
             return (super().convert(value, param, ctx),)
-        found = sorted(glob.glob(value))
+        if value.startswith(kept.PREFIX):
+            found = list(map(str, kept.matching(value)))
+        else:
+            found = sorted(glob.glob(value))
         if not found:
             self.fail(f"{value}: nothing matches this pattern.", param, ctx)
         return tuple(super(ClassifierPaths, self).convert(path, param, ctx) for path in found)

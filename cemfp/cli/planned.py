@@ -28,9 +28,9 @@ class Planned:
         names: tuple[str, ...],
         profile_name: str,
         uri: str,
-        kinds: tuple[str, ...],
-        rows: tuple[str, ...],
-        processes: int | None,
+        kinds: tuple[str, ...] = (),
+        rows: tuple[str, ...] = (),
+        processes: int | None = None,
     ) -> None:
         from cemfp.engine.survey import only
         from cemfp.storage.remote_store import open_store

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from cemfp.cli import images, options
+from cemfp.models import kept
 
 
 class Time(click.ParamType):
@@ -80,7 +81,7 @@ def _names(ctx: click.Context, param: click.Parameter, text: str | None) -> tupl
 @click.option(
     "--independent",
     "independents",
-    type=click.Path(exists=True),
+    type=options.ClassifierPath(),
     multiple=True,
     metavar="FILE",
     help="A net of your own, trained like MODEL with another seed, which copied nothing: it sets "
@@ -119,7 +120,13 @@ def _names(ctx: click.Context, param: click.Parameter, text: str | None) -> tupl
 )
 @click.option("--address", help="Ray cluster, `auto` for this machine's; without one Ray starts.")
 @options.quiet
-@options.dry_run
+@click.option(
+    "--dry-run",
+    "-n",
+    is_flag=True,
+    help="Ask MODEL some images, time some steps, print the plan and stop. What was asked stays in "
+    "the store.",
+)
 def protect(
     model: str, out: Path, store: Path | None, quiet: bool, dry_run: bool, **values: Any
 ) -> None:
@@ -146,7 +153,8 @@ def protect(
     cluster = {name: values.pop(name) for name in ("executor", "address")}
     if cluster["address"] and cluster["executor"] != "ray":
         raise click.UsageError("--address needs --executor ray.")
-    spec = images.fitted(values.pop("data"), images.shape_of(Path(model)))
+    values["independents"] = tuple(map(str, values["independents"]))
+    spec = images.fitted(values.pop("data"), images.shape_of(Path(kept.resolve(model))))
     data, start, others = job_name(spec), values.pop("start"), values.pop("unlabelled")
     if others is not None:
         values["unlabelled"] = name_unlabelled(others, data, spec.max_damaged)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,8 @@ def report(
 ) -> None:
     """Say what BUNDLE of `cemfp verify --evidence` shows: OUT.report.html and OUT.report.json.
 
-    Both are put into BUNDLE, too, where `cemfp recheck` covers them.
+    Both are put into BUNDLE, too, where `cemfp recheck` covers them; its SHA-256, which is printed,
+    is then another.
 
     \b
     Example:
@@ -72,7 +74,8 @@ def report(
     made = add_report(bundle, added)
     for file, content in zip(files, made, strict=True):
         write_atomic(file, content)
-    click.echo(f"{files[1]}, {files[0]}; both are in {bundle}, too")
+    digest = hashlib.sha256(bundle.read_bytes()).hexdigest()
+    click.echo(f"{files[1]}, {files[0]}; both are in {bundle}, too: SHA-256 {digest} from now on")
 
 
 def _party(text: str) -> tuple[str, str]:

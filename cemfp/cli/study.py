@@ -49,11 +49,15 @@ _store = click.option(
 
 
 def _options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add what all commands take."""
+    """Add what says which experiments, of which size, and where."""
+    for option in (click.argument("names", nargs=-1, metavar="[NAME]..."), _profile, _store):
+        command = option(command)
+    return command
+
+
+def _choice(command: Callable[..., None]) -> Callable[..., None]:
+    """Add what says which jobs of them, and how many at once."""
     for option in (
-        click.argument("names", nargs=-1, metavar="[NAME]..."),
-        _profile,
-        _store,
         click.option(
             "--only",
             "kinds",
@@ -81,6 +85,7 @@ def _options(command: Callable[..., None]) -> Callable[..., None]:
 
 @study.command()
 @_options
+@_choice
 @click.option("--dry-run", is_flag=True, help="Print the plan and stop.")
 @click.option(
     "--executor",
@@ -131,8 +136,6 @@ def collect(**which: Any) -> None:
     Example: cemfp study collect zoo --profile strong
     """
     planned = Planned(**which)
-    if planned.partial:
-        raise Failure("expected whole experiments. Received: --only, whose rows would lack others")
     planned.show()
     planned.write()
 
@@ -180,6 +183,7 @@ def check() -> None:
 
 @study.command()
 @_options
+@_choice
 @click.option(
     "--rates",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -230,4 +234,7 @@ def report(profile_name: str) -> None:
     Example: cemfp study report --profile small
     """
     runner, profile = load_study(profile_name)
+    if not any(runner.RESULTS.glob(f"{profile.name}/*.json")):
+        made = sorted({path.parent.name for path in runner.RESULTS.glob("*/*.json")})
+        raise Failure(f"expected a profile with rows: {', '.join(made)}. Received: {profile.name}")
     click.echo(write_report(profile, runner.RESULTS))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cemfp.cli import images, options
+from cemfp.cli.errors import Failure
 from cemfp.cli.generated import GeneratedCommand, options_of
 from cemfp.cli.opening import open_classifier
 from cemfp.cli.work import (
@@ -18,7 +19,8 @@ from cemfp.cli.work import (
     new_directory,
     progress_bar,
 )
-from cemfp.models.convention import Convention
+from cemfp.models.convention import UNIT, Convention
+from cemfp.models.directory import CONFIG
 from cemfp.models.roles import Origin, Role
 
 if TYPE_CHECKING:
@@ -212,6 +214,8 @@ def evaluate(
     \b
     Example: cemfp evaluate zoo/source --data digits
     """
+    if (classifier / CONFIG).is_file() and convention not in (None, UNIT):
+        raise Failure(f"{classifier} says how it wants its images: leave the scale options out")
     dataset = images.load_for(data, classifier)
     whose = {"role": Role.SOURCE, "origin": Origin.SOURCE}
     model = open_classifier(classifier, convention, **whose, dataset=dataset, strict=False)

@@ -6,6 +6,7 @@ line is `zoo:NAME`.
 
 from __future__ import annotations
 
+import fnmatch
 import json
 import os
 import shutil
@@ -57,8 +58,8 @@ def find(name: str) -> Path:
     known = entries()
     if name not in known:
         raise ClassifierError(
-            f"expected a model that is kept in {folder()}: {', '.join(known) or 'none is'}. "
-            f"Received: {name!r}; `cemfp models list` shows them, and {FOLDER_VARIABLE} says where"
+            f"expected one of {len(known)} kept models (`cemfp models list`). Received: {name!r}; "
+            f"they are in {folder()}, or where {FOLDER_VARIABLE} says"
         )
     directory = folder() / name
     for file, expected in known[name]["files"].items():
@@ -68,6 +69,21 @@ def find(name: str) -> Path:
                 f"{path}: not what {MANIFEST} says; get it again with `git checkout {path}`"
             )
     return directory
+
+
+def resolve(spec: str) -> str:
+    """Return the directory of a kept model for `zoo:NAME`; what is none stays as it is.
+
+    Raises:
+        ClassifierError: See `find`.
+    """
+    return str(find(spec.removeprefix(PREFIX))) if spec.startswith(PREFIX) else spec
+
+
+def matching(pattern: str) -> list[Path]:
+    """Return the directories of kept models whose `zoo:NAME` is of a pattern, by name."""
+    names = fnmatch.filter(sorted(entries()), pattern.removeprefix(PREFIX))
+    return [find(name) for name in names]
 
 
 def keep(name: str, directory: Path, facts: dict[str, Any]) -> None:

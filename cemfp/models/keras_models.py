@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,9 @@ def load_keras(path: Path) -> tf.keras.Model:
             f"expected a .keras file. Received: {path}; .h5 files run code unchecked: "
             "save with model.save('x.keras')"
         )
+    if not zipfile.is_zipfile(path):
+        found = "another file, or part of one" if path.exists() else "no such file"
+        raise ClassifierError(f"{path}: expected a .keras file, a ZIP archive. Received: {found}")
     try:
         with rebuilding.application_layers():
             return tf.keras.models.load_model(path, compile=False, safe_mode=True)

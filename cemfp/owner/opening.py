@@ -7,6 +7,7 @@ from pathlib import Path
 
 from cemfp.data import Dataset, DataSpec, job_name, load
 from cemfp.jobs.source import OwnIndependent, OwnSource, identity, open_own
+from cemfp.models import kept
 from cemfp.models.classifier import Classifier, ClassifierError
 from cemfp.models.convention import UNIT, Convention
 from cemfp.models.directory import CONFIG, KERAS_FILE
@@ -46,7 +47,8 @@ def open_source(
     """Open the model to protect, and find out how it wants its images.
 
     Args:
-        spec: `.keras` file, classifier directory, or what else answers; see `suspects`.
+        spec: `.keras` file, classifier directory, `zoo:NAME`, or what else answers; see
+            `suspects`.
         data: Name of the data set.
         store: Where a black box's answers are remembered.
         convention: How it wants its images, if that is known.
@@ -58,7 +60,10 @@ def open_source(
         NotItsTask: It is right on hardly more than chance.
         ClassifierError, SuspectError: It cannot be opened.
     """
+    spec = kept.resolve(spec)
     white = is_white_box(spec)
+    if white and not Path(spec).exists():
+        raise ClassifierError(f"{spec}: no such file or directory")
     place = str(Path(spec).absolute()) if Path(spec).exists() else spec
     job = OwnSource(place, identity(spec), data, UNIT, asked=not white)
 

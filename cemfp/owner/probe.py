@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -52,7 +52,7 @@ def probe(
         count: Images to ask in each.
 
     Raises:
-        NotItsTask: It is right on hardly more than chance in all.
+        NotItsTask: It takes images of another shape, or is right on hardly more than chance in all.
     """
     test = dataset.test.sample(min(count, len(dataset.test)), seed=0)
     channels = dataset.input_shape[-1]
@@ -60,6 +60,8 @@ def probe(
     if given is not None:
         tried = {str(given): given}
     sources = {key: open_as(convention) for key, convention in tried.items()}
+    for source in sources.values():
+        _check_shape(name, source.input_shape, dataset)
     answers = {key: _labels(source, test.images) for key, source in sources.items()}
     correct = {k: labels == test.labels for k, labels in answers.items() if labels is not None}
     right = {key: float(each.mean()) for key, each in correct.items()}
@@ -77,6 +79,15 @@ def probe(
         f"{right[key]:.1%} with {key}" for key in others
     ])  # fmt: skip
     return Probed(tried[best], sources[best], f"{words} ({len(test)} test images)")
+
+
+def _check_shape(name: str, wanted: Sequence[int | None], dataset: Dataset) -> None:
+    given = dataset.input_shape
+    if any(side not in (None, own) for side, own in zip(wanted, given, strict=True)):
+        raise NotItsTask(
+            f"{name}: expected images of shape {tuple(wanted)}, which the model takes. Received: "
+            f"{dataset.provenance.name} with {given}"
+        )
 
 
 def _labels(source: Source, images: np.ndarray) -> np.ndarray | None:

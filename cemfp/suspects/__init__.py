@@ -162,6 +162,8 @@ def _kind(spec: str) -> tuple[str, str]:
     if is_address(spec):
         return "http", spec
     path = Path(spec)
+    if "://" in spec:
+        raise SuspectError("expected an address of http:// or https://. Received: another.")
     if not path.exists():
         raise SuspectError("no such file or directory.")
     if (path / "config.json").is_file():

@@ -175,6 +175,11 @@ def test_a_thief_who_leaves_a_keras_file(run, grey, made, tmp_path):
     assert run("evaluate", out, *DIGITS).exit_code == 0
 
 
+def test_a_directory_says_itself_how_it_is_fed(fails, tiny_zoo):
+    said = fails("evaluate", tiny_zoo.path("source"), *DIGITS, "--scale", 255)
+    assert "leave the scale options out" in said
+
+
 def test_the_sizes_in_a_config_are_bounded(fails, tiny_zoo, tmp_path):
     """No net is built before its sizes are looked at."""
     import shutil

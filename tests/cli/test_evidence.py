@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from cemfp.cli import main
+from cemfp.storage.files import hash_file
 from tests.evidence.authority import Authority
 from tests.evidence.conftest import make
 from tests.suspects.servers import TensorFlowServing, serve
@@ -74,6 +75,7 @@ def test_the_whole_way(committed, tmp_path):
         *("--party", "Other side: Another"),
     )
     assert reported.exit_code == 0, reported.output
+    assert hash_file(tmp_path / "e.zip") in reported.output
     html = (tmp_path / "e.report.html").read_text()
     assert "One against another" in html and "8 inputs" in html and "reserve" in html
     said = json.loads((tmp_path / "e.report.json").read_text())

@@ -81,8 +81,9 @@ def collected_without_the_last_net(cemfp, tmp_path, arguments, rows):
     found = json.loads(written.read_bytes())
     assert found == {first: rows[first], second: {"missing": "not run yet"}}
     assert not store.has(last.key())
-    refused = cemfp("collect", *arguments, "--only", "train")
-    assert refused.exit_code == 2 and "expected whole experiments" in refused.output
+    assert cemfp("collect", *arguments, "--only", "train").exit_code == 2
+    empty = cemfp("report", "--profile", "paper", store=False)
+    assert empty.exit_code == 2 and "with rows: demo. Received: paper" in empty.output
 
 
 def test_only_one_kind_writes_no_rows(cemfp, tmp_path):

@@ -2,11 +2,15 @@
 
 import json
 
+import click
 import numpy as np
 import pytest
 
+from cemfp.cli.options import ClassifierPaths
 from cemfp.models import kept
 from cemfp.models.classifier import Classifier, ClassifierError
+from cemfp.owner.opening import open_source
+from cemfp.storage.store import Store
 from cemfp.suspects import SuspectError, open_suspect
 
 FACTS = {"key": "0" * 64, "command": "cemfp study run zoo", "test_accuracy": 0.9}
@@ -70,9 +74,27 @@ def test_an_altered_net_is_refused(models):
         kept.find("source")
 
 
-def test_an_unknown_name_says_which_there_are(models):
-    with pytest.raises(SuspectError, match=r"zoo:sauce: .* kept in .*: source\. Received: 'sauce'"):
+def test_an_unknown_name_says_how_to_see_the_others(models):
+    expected = r"zoo:sauce: .*one of 1 kept models \(`cemfp models list`\)\. Received: 'sauce'"
+    with pytest.raises(SuspectError, match=expected):
         open_suspect("zoo:sauce", input_shape=(8, 8, 1), classes=10)
+
+
+def test_several_by_a_pattern(models, tiny_zoo):
+    tiny_zoo.load("calibration-reference-0").half().save(models.parent / "other")
+    for number in (0, 1):
+        facts = FACTS | {"key": f"{number}" * 64}
+        kept.keep(f"calibration-reference-{number}", models.parent / "other", facts)
+    found = ClassifierPaths().convert("zoo:calibration-*", None, None)
+    assert [path.name for path in found] == ["calibration-reference-0", "calibration-reference-1"]
+    with pytest.raises(click.BadParameter, match=r"zoo:evaluation-\*: nothing matches"):
+        ClassifierPaths().convert("zoo:evaluation-*", None, None)
+
+
+def test_a_kept_model_is_protected_with_its_weights(models, tmp_path):
+    job, found = open_source("zoo:source", "digits", Store(tmp_path / "store"))
+    assert not job.asked and job.spec == str(models / "source")
+    assert isinstance(found.source, Classifier)
 
 
 def test_a_broken_manifest_is_one_line(models):

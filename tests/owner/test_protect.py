@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import cemfp
 from cemfp.data import load
@@ -236,10 +237,24 @@ def test_a_directory_is_what_all_its_files_are(tmp_path):
     assert len({first, second, identity(str(tmp_path))}) == 3
 
 
+def test_what_is_not_there_and_what_does_not_fit_is_said(tmp_path):
+    store, nothing = Store(tmp_path / "store"), str(tmp_path / "nothing.keras")
+    with pytest.raises(ClassifierError, match=r"nothing\.keras: no such file or directory"):
+        open_source(nothing, "digits", store)
+    colour = tf.keras.Sequential([tf.keras.Input((16, 16, 3)), tf.keras.layers.Flatten()])
+    colour.add(tf.keras.layers.Dense(10))
+    colour.save(tmp_path / "colour.keras")
+    expected = r"images of shape \(16, 16, 3\), .* Received: digits with \(8, 8, 1\)"
+    with pytest.raises(NotItsTask, match=expected):
+        open_source(str(tmp_path / "colour.keras"), "digits", store)
+
+
 def test_conventions_are_found_and_said(tiny_zoo):
     source = tiny_zoo.load("source")
 
     class Fed:
+        input_shape = (8, 8, 1)
+
         def __init__(self, convention):
             self.convention = convention
 
@@ -263,6 +278,8 @@ def test_of_two_conventions_alike_the_usual_one_is_taken():
     class Fed:
         """Right on all images, but on some in [0, 1] and in [-1, 1]."""
 
+        input_shape = (8, 8, 1)
+
         def __init__(self, convention):
             self.wrong = {COMMON["[0, 1]"]: 1, COMMON["[-1, 1]"]: 12}.get(convention, 0)
 
@@ -276,6 +293,8 @@ def test_of_two_conventions_alike_the_usual_one_is_taken():
 
 
 class _Constant:
+    input_shape = (8, 8, 1)
+
     def predict_labels(self, images):
         return np.zeros(len(images), np.int64)
 

@@ -103,6 +103,7 @@ def test_a_classifier_that_cannot_be_loaded(tmp_path, stand_in_classifier, monke
     ("spec", "message"),
     [
         ("nowhere", "no such file"),
+        ("ftp://host/model", "expected an address of http:// or https://"),
         ("", "expected a classifier directory"),
         ("weights.npz", "expected a classifier directory"),
         ("python:", "expected python:module:function"),
