@@ -154,6 +154,8 @@ def kept_log(
 ) -> Iterator[QueryLog]:
     """Yield the log of the queries; say what it holds when the block begins and ends.
 
+    A new one in which nothing was asked is removed.
+
     Args:
         asking: Options.
         file: Of the fingerprint; the log is kept beside it.
@@ -170,6 +172,7 @@ def kept_log(
         short = hashlib.sha256(name.encode()).hexdigest()[:8]
         path = file.with_name(f"{file.name}.{short}{SUFFIX}")
     about = {"suspect": name, "fingerprint": hash_of_questions(fingerprint)}
+    new = path is not None and not path.exists()
     with QueryLog(path, about) as log:
         known, before = len(log.answers), log.asked
         if path is not None:
@@ -185,6 +188,9 @@ def kept_log(
                     err=True,
                 )
             raise
+        finally:
+            if path is not None and new and not log.asked:
+                path.unlink()  # whoever could not be asked leaves nothing
 
 
 def check_budget(

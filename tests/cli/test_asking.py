@@ -48,6 +48,14 @@ def test_nothing_is_asked_twice(verify, tmp_path):
     assert len(asked(tmp_path)) == 10
 
 
+def test_who_cannot_be_asked_leaves_no_log(verify, tmp_path):
+    (tmp_path / "empty.yaml").touch()
+    make_fingerprint(count=10).save("ten.cemfp")
+    for suspect in ("empty.yaml", "http://localhost:1/"):
+        refused = CliRunner().invoke(main, ["verify", "ten.cemfp", suspect, "--threshold", "0.3"])
+        assert refused.exit_code == 2 and list(tmp_path.glob("*.queries.jsonl")) == []
+
+
 def test_an_interrupted_verification_goes_on(verify, tmp_path):
     (tmp_path / "stop").touch()
     stopped = verify("--log", "log", "--batch", 4)

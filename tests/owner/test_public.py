@@ -96,7 +96,7 @@ if __name__ == "__main__":
     parts = [(part.images, part.labels) for part in (digits.train, digits.test)]
     model = source.predict_labels
     made = cemfp.protect(
-        model, tuple(parts), out=sys.argv[2], budget="10m", say=print, progress=False,
+        model, tuple(parts), out=sys.argv[2], budget="20m", say=print, progress=False,
         surrogates=2, references=2, epsilon=0.45, inputs=40, nets=("resnet20:width=8:depth=8",),
     )
     print("VERDICT", made.fingerprint.verify(model).decision)
@@ -113,7 +113,7 @@ def test_the_whole_way_of_a_function_in_five_lines(tiny_zoo, tmp_path):
 
     def run():
         done = subprocess.run(
-            command, env=here, capture_output=True, text=True, check=False, timeout=1200
+            command, env=here, capture_output=True, text=True, check=False, timeout=2400
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
