@@ -107,6 +107,7 @@ def test_as_many_images_as_the_signature_insists_on(around):
     [
         (TensorFlowServing(scores, classes=10), "expected a suspect with 3 classes"),
         (TensorFlowServing(scores, shape=(8, 8, 1)), "inputs of shape"),
+        (TensorFlowServing(scores, batch=10**9), "a model that wants 1000000000 at once"),
         (TensorFlowServing(scores, dtype="DT_VARIANT"), 'numbers or texts. Received: "DT_VARIANT"'),
         (TensorFlowServing(scores, shape=(3, 3, 3)), "channels come first or last"),
     ],

@@ -12,6 +12,7 @@ from cemfp.suspects.network.api import Picture
 from cemfp.suspects.network.reading import quoted
 
 CHANNELS = (1, 3)
+LARGEST_BATCH = 256  # a server's word must not fill the memory
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,5 +115,16 @@ def classes_of(tensor: Tensor | None) -> int | None:
 
 
 def batch_of(tensor: Tensor) -> int | None:
-    """Return the number of images that an input insists on; None for any."""
-    return None if not tensor.shape or tensor.shape[0] < 0 else tensor.shape[0]
+    """Return the number of images that an input insists on; None for any.
+
+    Raises:
+        SuspectError: So many that no question is sent.
+    """
+    if not tensor.shape or tensor.shape[0] < 0:
+        return None
+    if not 1 <= tensor.shape[0] <= LARGEST_BATCH:
+        raise SuspectError(
+            f"expected questions of 1 to {LARGEST_BATCH} images. Received: a model that wants "
+            f"{tensor.shape[0]} at once."
+        )
+    return tensor.shape[0]
