@@ -13,6 +13,7 @@ from cemfp.fingerprint.archive import FingerprintError
 _LEVELS = np.float32(255)
 # Data sets are scaled by dividing or by multiplying with 1/255, which differ in the last bit.
 _GRID_SLACK = 1e-3
+_AT_ONCE = 256  # images
 
 
 def expect(condition: bool, expected: str, received: Any) -> None:
@@ -59,8 +60,8 @@ def images(name: str, values: ArrayLike, *, signed: bool = False) -> np.ndarray:
     if signed:
         expect(bool(np.all(np.isfinite(array))), f"{name} all finite", "NaN or infinity")
         return array
-    # Written so that NaN fails it, too.
-    inside = bool(np.all((array >= 0) & (array <= 1)))
+    # Written so that NaN fails it, too, and that nothing as large as the images is made.
+    inside = bool(array.min() >= 0 and array.max() <= 1)
     expect(inside, f"{name} in [0, 1], all finite", f"{array.min()} to {array.max()}")
     return array
 
@@ -93,10 +94,17 @@ def shares(name: str, values: ArrayLike, count: int) -> np.ndarray:
 
 
 def to_grid(array: np.ndarray) -> np.ndarray:
-    """Images (n, h, w, c) with the rounding error of their k/255 removed; error if off the grid."""
-    offset = float(np.max(np.abs(array * _LEVELS - np.rint(array * _LEVELS))))
-    expect(offset <= _GRID_SLACK, "8-bit inputs, every value k/255", f"{offset:.3f} levels off")
-    return from_levels(to_levels(array))
+    """Images (n, h, w, c) with the rounding error of their k/255 removed; error if off the grid.
+
+    Some at a time: a file may hold so many that copies of all would fill the memory.
+    """
+    made = np.empty(array.shape, np.float32)
+    for start in range(0, len(array), _AT_ONCE):
+        some = array[start : start + _AT_ONCE]
+        offset = float(np.max(np.abs(some * _LEVELS - np.rint(some * _LEVELS))))
+        expect(offset <= _GRID_SLACK, "8-bit inputs, every value k/255", f"{offset:.3f} levels off")
+        made[start : start + _AT_ONCE] = from_levels(to_levels(some))
+    return made
 
 
 def on_grid(array: np.ndarray) -> bool:
