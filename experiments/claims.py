@@ -248,14 +248,17 @@ def _ground_truth(study: StudyRows) -> Claim:
         raise KeyError("ground_truth_0.5")
     means = [study.cae(name)["mean"] for name in names]
     shares = [float(name.rpartition("_")[2]) for name in names]
-    slope = float(np.polyfit(shares, means, 1)[0]) if len(names) > 1 else 0.0
+    slope = float(np.polyfit(shares, means, 1)[0]) if len(names) > 1 else None
+    falls = "one share only" if slope is None else f"slope {slope:.2f}"
     values = ", ".join(f"{share:g}: {mean:.2f}" for share, mean in zip(shares, means, strict=True))
     half = study.verdict("ground_truth_0.5")
+    removed = "yes" in half
+    known = removed or slope is not None  # of one share alone only the half can be judged
     return Claim(
         "CAEAcc falls with the share of ground truth; half of it does not remove",
         f"not removed up to {TEXT['ground_truth_robust_up_to']:.0%}",
-        f"CAEAcc by share {values} (slope {slope:.2f}); at 0.5: {half}",
-        _say(slope < 0 and "yes" not in half),
+        f"CAEAcc by share {values} ({falls}); at 0.5: {half}",
+        _say(not removed and slope is not None and slope < 0) if known else "–",
         f"our source is {study.victim_accuracy:.1%} accurate, the paper's 89.3 %: ground truth "
         "contradicts it more often",
     )
