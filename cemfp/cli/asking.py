@@ -190,7 +190,7 @@ def kept_log(
             raise
         finally:
             if path is not None and new and not log.asked:
-                path.unlink()  # whoever could not be asked leaves nothing
+                path.unlink(missing_ok=True)  # whoever could not be asked leaves nothing
 
 
 def check_budget(

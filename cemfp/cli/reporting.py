@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +58,7 @@ def report(
     from cemfp.evidence import reporting
     from cemfp.evidence.gather import add_report
     from cemfp.evidence.provenance import of_classifier
-    from cemfp.storage.files import write_atomic
+    from cemfp.storage.files import hash_file, write_atomic
 
     stem = out or bundle.with_suffix("")
     files = [stem.with_name(f"{stem.name}.report{end}") for end in (".json", ".html")]
@@ -74,8 +73,8 @@ def report(
     made = add_report(bundle, added)
     for file, content in zip(files, made, strict=True):
         write_atomic(file, content)
-    digest = hashlib.sha256(bundle.read_bytes()).hexdigest()
-    click.echo(f"{files[1]}, {files[0]}; both are in {bundle}, too: SHA-256 {digest} from now on")
+    shown = f"{files[1]}, {files[0]}; both are in {bundle}, too"
+    click.echo(f"{shown}: SHA-256 {hash_file(bundle)} from now on")
 
 
 def _party(text: str) -> tuple[str, str]:

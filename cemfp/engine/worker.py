@@ -71,11 +71,9 @@ def how_it_ended(code: int | None) -> str:
     """Say what became of a process that ended without an answer, by its return code."""
     if code == -signal.SIGKILL:
         return "killed by signal 9, maybe for want of memory; fewer jobs at once need less"
-    return (
-        f"killed by signal {-code}"
-        if code is not None and code < 0
-        else f"ended with status {code}"
-    )
+    if code is not None and code < 0:
+        return f"killed by signal {-code}"
+    return f"ended with status {code}"
 
 
 def request(job: str, log: Path, store: Store) -> bytes:

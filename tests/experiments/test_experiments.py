@@ -66,13 +66,29 @@ def test_claims_without_rows_say_what_has_to_run(tmp_path):
     assert sum("not run" in claim.ours for claim in found) == len(found) - 1
 
 
-def test_committed_rows_give_the_committed_claims():
+@pytest.mark.parametrize("profile", ["small", "strong"])
+def test_committed_rows_give_the_committed_claims(profile):
     """The numbers in the documentation are those of the rows."""
-    results = runner.RESULTS / "small"
+    results = runner.RESULTS / profile
     rows = {path.stem: json.loads(path.read_bytes()) for path in results.glob("*.json")}
     written = (results / "claims.md").read_text()
-    for claim in claims.claims(rows, PROFILES["small"]):
+    for claim in claims.claims(rows, PROFILES[profile]):
         assert claim.ours in written
+
+
+@pytest.mark.parametrize(("score", "holds"), [(0.4, "**no**"), (0.9, "–")])
+def test_one_share_of_labels_shows_no_fall(score, holds):
+    """That half of the labels removes can be said of it alone; that less would, cannot."""
+    profile, key = PROFILES["demo"], f"cem {PROFILES['demo'].epsilon}"
+    scores = {
+        "fingerprint": {"epsilon": profile.epsilon},
+        "models": [],
+        "decision": {"threshold": 0.5},
+    }
+    thief = {"test_accuracy": 0.9, "victim_accuracy": 0.9, "cae_accuracy": {key: score}}
+    rows = {irremovability.NAME: {"scores at 0.2": scores, "ground_truth_0.5 | 0": thief}}
+    found = claims._ground_truth(claims.StudyRows(rows, profile))
+    assert found.holds == holds and "(one share only)" in found.ours
 
 
 def test_an_experiment_on_its_own_needs_no_models_of_the_others():
